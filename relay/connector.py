@@ -1,0 +1,234 @@
+"""The contract between the relay and a connector: one class, one declaration of everything it understands.
+
+A connector is a class with a pydantic `Config` (what a connection in relay.yaml may say) and one `Action` for each
+thing it can do. From those declarations come the lint, its messages, the JSON Schema, the docs page and the CLI help.
+
+An action works in two halves, so that a dry run takes the same path as a delivery:
+
+    outgoing = action.prepare(fields, call)     pure: what would be sent; nothing is opened
+    reply    = await action.send(outgoing, call)  the one thing that touches the network or the disk
+
+    class Webhook(Connector[WebhookConfig]):
+        name = "webhook"
+        summary = "Signed webhooks"
+        Config = WebhookConfig
+        actions = (Post,)
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from relay.errors import ConfigError
+from relay.model import Reply
+
+ENTRY_POINT_GROUP = "relay.connectors"
+
+
+class Fields(BaseModel):
+    """Base of everything an admin writes for a connector: unknown keys are refused, values are never coerced twice."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True)
+
+
+_RATE = re.compile(r"^\s*(\d+)\s*/\s*(\d*)\s*(s|sec|second|m|min|minute|h|hour|d|day)\s*$")
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Limit(Fields):
+    """How hard a connection's lane may push its destination."""
+
+    concurrency: int | None = Field(None, ge=1, description="At most so many deliveries at once.", examples=[4])
+    rate: str | None = Field(None, description="At most so many deliveries in a time.", examples=["60/min", "10/s"])
+
+    @field_validator("rate")
+    @classmethod
+    def _rate_is_a_number_in_a_time(cls, value: str | None) -> str | None:
+        if value is not None:
+            match = _RATE.match(value)
+            if not match or int(match[1]) < 1 or (match[2] and int(match[2]) < 1):
+                raise ValueError(f"a rate is a number in a time, such as 60/min, 10/s or 5/2s; this is {value!r}")
+        return value
+
+    def rate_in(self) -> tuple[int, timedelta] | None:
+        """`60/min` as (60, one minute)."""
+        match = _RATE.match(self.rate or "")
+        if not match:
+            return None
+        return int(match[1]), timedelta(seconds=int(match[2] or 1) * _UNIT_SECONDS[match[3][0]])
+
+
+class ConnectionConfig(Fields):
+    """What every connection in relay.yaml may say beside its connector's own settings."""
+
+    connector: str = Field(description="Which connector speaks to the destination.", examples=["http"])
+    limit: Limit = Field(Limit(), description="Concurrency and rate of the connection's lane.")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One attempt of one delivery, as its connector sees it.
+
+    idempotency_key  the same for every attempt of a delivery: send it wherever the destination can use it
+    timeout          for the whole attempt
+    moment           when the event was received: use it, not the clock, for what must not change over attempts
+    """
+
+    delivery_id: str
+    idempotency_key: str
+    attempt: int = 1
+    timeout: timedelta = timedelta(seconds=30)
+    moment: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a connection may use of the process it lives in.
+
+    data_dir       the data folder, for connectors that write files
+    idle_seconds   how long an unused network connection is kept
+    """
+
+    data_dir: Path = Path(".relay")
+    idle_seconds: float = 30.0
+
+
+class Outgoing(ABC):
+    """What an action is about to send. Subclass it as a frozen dataclass."""
+
+    @abstractmethod
+    def preview(self) -> dict[str, Any]:
+        """What `relay try` prints and what the attempt records: JSON-like, complete, secrets shown as `***`."""
+
+
+ConfigT = TypeVar("ConfigT", bound=ConnectionConfig)
+FieldsT = TypeVar("FieldsT", bound=Fields)
+OutgoingT = TypeVar("OutgoingT", bound=Outgoing)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A `with:` that is valid, for docs and the contract suite."""
+
+    title: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Action(ABC, Generic[ConfigT, FieldsT, OutgoingT]):
+    """One thing a connector can do. An instance belongs to one connection.
+
+    name        how a recipe's `do` names it
+    summary     one sentence
+    With        the fields of a step's `with`
+    examples    at least one valid `with`
+    idempotent  True where a repeat with the same idempotency key has no second effect
+    batchable   True where many rows travel in one call
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    With: ClassVar[type[Fields]]
+    examples: ClassVar[tuple[Example, ...]]
+    idempotent: ClassVar[bool] = False
+    batchable: ClassVar[bool] = False
+
+    def __init__(self, connection: Connector[ConfigT]) -> None:
+        self.connection = connection
+
+    @property
+    def config(self) -> ConfigT:
+        return self.connection.config
+
+    @abstractmethod
+    def prepare(self, fields: FieldsT, call: Call) -> OutgoingT:
+        """What would be sent. Opens nothing. Raises PermanentError where the fields can't make a request."""
+
+    @abstractmethod
+    async def send(self, outgoing: OutgoingT, call: Call) -> Reply:
+        """Send it once. Raises a DeliveryError sorted by fate."""
+
+
+class Connector(Generic[ConfigT]):
+    """The code that speaks to one kind of destination. An instance is one connection."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    Config: ClassVar[type[ConnectionConfig]]
+    actions: ClassVar[tuple[type[Action[Any, Any, Any]], ...]]
+    example: ClassVar[Mapping[str, Any]]
+
+    def __init__(self, config: ConfigT, context: Context) -> None:
+        self.config = config
+        self.context = context
+        self._actions = {action.name: action(self) for action in self.actions}
+
+    async def aclose(self) -> None:
+        """Let go of pooled connections. Called once, when the process stops or the connection's settings change."""
+
+    @classmethod
+    def action_class(cls, do: str | None) -> type[Action[Any, Any, Any]]:
+        """The action a step's `do` names; the only one where it names none. Raises ConfigError."""
+        if do is None:
+            if len(cls.actions) == 1:
+                return cls.actions[0]
+            raise ConfigError(f"say what to do: `do:` is one of {', '.join(a.name for a in cls.actions)}")
+        for action in cls.actions:
+            if action.name == do:
+                return action
+        raise ConfigError(f"{cls.name} has no action {do!r}; it has {', '.join(a.name for a in cls.actions)}")
+
+    def action(self, do: str | None) -> Action[Any, Any, Any]:
+        return self._actions[self.action_class(do).name]
+
+    def outgoing(self, do: str | None, fields: Mapping[str, Any], call: Call) -> Outgoing:
+        """Validate a rendered `with` and say what it would send. Raises PermanentError via `validated`."""
+        action = self.action(do)
+        prepared: Outgoing = action.prepare(validated(action.With, fields), call)
+        return prepared
+
+    async def send(self, do: str | None, outgoing: Outgoing, call: Call) -> Reply:
+        return await self.action(do).send(outgoing, call)
+
+
+def validated(model: type[Fields], fields: Mapping[str, Any]) -> Fields:
+    """A rendered `with` as the action's model. Raises PermanentError that names each wrong key."""
+    from pydantic import ValidationError
+
+    from relay.errors import PermanentError
+
+    try:
+        return model.model_validate(dict(fields))
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'with'}: {e['msg']}" for e in error.errors())
+        raise PermanentError(f"the step's `with` isn't valid: {wrong}", cause="invalid step fields") from None
+
+
+@cache
+def _entry_points() -> dict[str, Any]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def connector_names() -> list[str]:
+    """Every installed connector, without loading any."""
+    return sorted(_entry_points())
+
+
+@cache
+def connector_class(name: str) -> type[Connector[Any]]:
+    """Load a connector when it is first used. Raises ConfigError that names the installed ones."""
+    try:
+        point = _entry_points()[name]
+    except KeyError:
+        raise ConfigError(f"no connector is called {name!r}; installed are {', '.join(connector_names())}") from None
+    loaded: type[Connector[Any]] = point.load()
+    return loaded

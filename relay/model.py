@@ -1,0 +1,150 @@
+"""What travels through the relay: events, deliveries, attempts, and how an attempt ended."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from relay.clock import from_ms, now_ms
+
+#: Crockford's base 32: sorts like the number, and has no letters that are read for digits.
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+#: A JSON-like value: what a body decodes to, and what expressions give.
+JSON = dict[str, Any] | list[Any] | str | int | float | bool | None
+
+
+def _base32(number: int, length: int) -> str:
+    digits = []
+    for _ in range(length):
+        number, rest = divmod(number, 32)
+        digits.append(_ALPHABET[rest])
+    return "".join(reversed(digits))
+
+
+def new_event_id() -> str:
+    """`evt_` and 26 characters: 48 bits of milliseconds, 80 random bits. Sorts by time."""
+    return "evt_" + _base32(now_ms() << 80 | int.from_bytes(os.urandom(10), "big"), 26)
+
+
+def delivery_id(event_id: str, recipe: str, step: str, item: str = "") -> str:
+    """The same for the same work, however often it is routed: a hash of event, recipe, step and item."""
+    digest = hashlib.blake2b("\0".join((event_id, recipe, step, item)).encode(), digest_size=15).digest()
+    return "dlv_" + _base32(int.from_bytes(digest, "big"), 24)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One caught request, immutable.
+
+    body         the raw bytes as they came
+    headers      lower-case names; the last of repeated ones; secrets as they came (redact before showing)
+    query        the query string's pairs, decoded
+    received_ms  when it was caught
+    type         the sender's name for what happened, where the source knows it; else ""
+    """
+
+    id: str
+    source: str
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str]
+    body: bytes
+    received_ms: int
+    type: str = ""
+    key: str = ""
+    remote: str = ""
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("content-type", "")
+
+    @property
+    def received_at(self) -> datetime:
+        return from_ms(self.received_ms)
+
+
+class Status(StrEnum):
+    """Where a delivery is. `delivered`, `skipped` and `discarded` are ends; `dead` waits for an operator."""
+
+    WAITING = "waiting"
+    RETRYING = "retrying"
+    DELIVERED = "delivered"
+    SKIPPED = "skipped"
+    DEAD = "dead"
+    DISCARDED = "discarded"
+
+
+#: The step name of a dead letter that arose before any step: the body could not be decoded, or a pick not made.
+ROUTE_STEP = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a destination said to a delivery it took.
+
+    body     decoded by its content type: what `$` is under `save`
+    summary  one line for operators: `201 Created`, `1 row in chats.csv`
+    """
+
+    body: JSON = None
+    summary: str = "delivered"
+    status: int | None = None
+    received: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Fate(StrEnum):
+    """How an attempt ended, as far as the retry policy is concerned."""
+
+    DELIVERED = "delivered"
+    SKIPPED = "skipped"
+    RETRY = "retry"
+    PERMANENT = "permanent"
+    HOLD = "hold"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One attempt's end: what the retry policy decides on and what operators read.
+
+    cause        groups alike failures under one dead-letter heading
+    retry_after  how long the destination asked us to wait
+    """
+
+    fate: Fate
+    summary: str
+    cause: str = ""
+    status: int | None = None
+    retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of a delivery, as it is kept: `sent` and `received` are redacted and cut."""
+
+    number: int
+    started_ms: int
+    took_ms: float
+    outcome: Outcome
+    sent: Mapping[str, Any] = field(default_factory=dict)
+    received: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "attempt": self.number,
+            "at": self.started_ms,
+            "took_ms": round(self.took_ms, 1),
+            "outcome": self.outcome.fate.value,
+            "summary": self.outcome.summary,
+            "cause": self.outcome.cause,
+            "status": self.outcome.status,
+            "sent": dict(self.sent),
+            "received": dict(self.received),
+        }
