@@ -1,0 +1,63 @@
+"""The command line: one file a command group. What a command needs is imported when it runs, so that help is quick."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+import relay.cli.dead as dead
+import relay.cli.deliveries as deliveries
+import relay.cli.doctor as doctor
+import relay.cli.events as events
+import relay.cli.lanes as lanes
+import relay.cli.processes as processes
+import relay.cli.recipes as recipes
+import relay.cli.send as send
+import relay.cli.workspace as workspace
+from relay.cli.common import NOT_REACHED, WRONG_USAGE
+from relay.errors import ConfigError, RelayError, StoreError
+
+app = typer.Typer(
+    name="relay",
+    help="Catches webhooks and forwards them. Nothing accepted is ever lost.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+processes.add_to(app)
+workspace.add_to(app)
+send.add_to(app)
+doctor.add_to(app)
+app.add_typer(events.app, name="events")
+app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(dead.app, name="dead")
+app.add_typer(lanes.app, name="lanes")
+app.add_typer(recipes.app, name="recipes")
+
+
+def main() -> None:
+    """Exit codes: 0 done, 1 the thing asked about is wrong, 2 wrong usage, 3 the relay cannot be reached."""
+    try:
+        app()
+    except StoreError as error:
+        sys.exit(_say(error, NOT_REACHED))
+    except ConfigError as error:
+        sys.exit(_say(error, WRONG_USAGE if error.place is None else 1))
+    except RelayError as error:
+        sys.exit(_say(error, 1))
+    except BrokenPipeError:
+        # `relay events list | head`: whoever read has read enough.
+        sys.stderr.close()
+
+
+def _say(error: RelayError, code: int) -> int:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {_plain(str(error))}")
+    return code
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")

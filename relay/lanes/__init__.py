@@ -1,0 +1,29 @@
+"""Lanes: a Dramatiq broker over Redis or Valkey.
+
+A lane is a queue with limits of its own: concurrency, rate, pause, order. It knows messages, never what they are
+about. Messages wait until they are due, are leased to a worker, and are taken back when the worker dies.
+"""
+
+from relay.lanes.broker import LaneBroker, LaneConsumer, LaneMessage
+from relay.lanes.commands import Change, Fetched, LaneLimits, LaneState, NewMessage, Settlement
+from relay.lanes.connection import Pipeline, StoreLostError, connect, connect_async
+from relay.lanes.script import LIBRARY, Command, Script
+
+__all__ = [
+    "LIBRARY",
+    "Change",
+    "Command",
+    "Fetched",
+    "LaneBroker",
+    "LaneConsumer",
+    "LaneLimits",
+    "LaneMessage",
+    "LaneState",
+    "NewMessage",
+    "Pipeline",
+    "Script",
+    "Settlement",
+    "StoreLostError",
+    "connect",
+    "connect_async",
+]

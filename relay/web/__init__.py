@@ -1,0 +1,1 @@
+"""The web process: it catches, and tells how things are."""

@@ -17,62 +17,16 @@ An action works in two halves, so that a dry run takes the same path as a delive
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
-
+from relay.connector.fields import ConnectionConfig, Fields, validated
 from relay.errors import ConfigError
 from relay.model import Reply
-
-ENTRY_POINT_GROUP = "relay.connectors"
-
-
-class Fields(BaseModel):
-    """Base of everything an admin writes for a connector: unknown keys are refused, values are never coerced twice."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True)
-
-
-_RATE = re.compile(r"^\s*(\d+)\s*/\s*(\d*)\s*(s|sec|second|m|min|minute|h|hour|d|day)\s*$")
-_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-class Limit(Fields):
-    """How hard a connection's lane may push its destination."""
-
-    concurrency: int | None = Field(None, ge=1, description="At most so many deliveries at once.", examples=[4])
-    rate: str | None = Field(None, description="At most so many deliveries in a time.", examples=["60/min", "10/s"])
-
-    @field_validator("rate")
-    @classmethod
-    def _rate_is_a_number_in_a_time(cls, value: str | None) -> str | None:
-        if value is not None:
-            match = _RATE.match(value)
-            if not match or int(match[1]) < 1 or (match[2] and int(match[2]) < 1):
-                raise ValueError(f"a rate is a number in a time, such as 60/min, 10/s or 5/2s; this is {value!r}")
-        return value
-
-    def rate_in(self) -> tuple[int, timedelta] | None:
-        """`60/min` as (60, one minute)."""
-        match = _RATE.match(self.rate or "")
-        if not match:
-            return None
-        return int(match[1]), timedelta(seconds=int(match[2] or 1) * _UNIT_SECONDS[match[3][0]])
-
-
-class ConnectionConfig(Fields):
-    """What every connection in relay.yaml may say beside its connector's own settings."""
-
-    connector: str = Field(description="Which connector speaks to the destination.", examples=["http"])
-    limit: Limit = Field(Limit(), description="Concurrency and rate of the connection's lane.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +86,7 @@ class Action(ABC, Generic[ConfigT, FieldsT, OutgoingT]):
     With        the fields of a step's `with`
     examples    at least one valid `with`
     idempotent  True where a repeat with the same idempotency key has no second effect
-    batchable   True where many rows travel in one call
+    batchable   True where many rows travel in one call: then `merged` is implemented
     """
 
     name: ClassVar[str]
@@ -148,6 +102,14 @@ class Action(ABC, Generic[ConfigT, FieldsT, OutgoingT]):
     @property
     def config(self) -> ConfigT:
         return self.connection.config
+
+    @classmethod
+    def merged(cls, many: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """The `with` of one call that does the work of several, in their order.
+
+        All of them differ in nothing but their rows; raises PermanentError, naming the key, where they differ in more.
+        """
+        raise NotImplementedError(f"{cls.name} is not batchable")
 
     @abstractmethod
     def prepare(self, fields: FieldsT, call: Call) -> OutgoingT:
@@ -198,37 +160,3 @@ class Connector(Generic[ConfigT]):
 
     async def send(self, do: str | None, outgoing: Outgoing, call: Call) -> Reply:
         return await self.action(do).send(outgoing, call)
-
-
-def validated(model: type[Fields], fields: Mapping[str, Any]) -> Fields:
-    """A rendered `with` as the action's model. Raises PermanentError that names each wrong key."""
-    from pydantic import ValidationError
-
-    from relay.errors import PermanentError
-
-    try:
-        return model.model_validate(dict(fields))
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'with'}: {e['msg']}" for e in error.errors())
-        raise PermanentError(f"the step's `with` isn't valid: {wrong}", cause="invalid step fields") from None
-
-
-@cache
-def _entry_points() -> dict[str, Any]:
-    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
-
-
-def connector_names() -> list[str]:
-    """Every installed connector, without loading any."""
-    return sorted(_entry_points())
-
-
-@cache
-def connector_class(name: str) -> type[Connector[Any]]:
-    """Load a connector when it is first used. Raises ConfigError that names the installed ones."""
-    try:
-        point = _entry_points()[name]
-    except KeyError:
-        raise ConfigError(f"no connector is called {name!r}; installed are {', '.join(connector_names())}") from None
-    loaded: type[Connector[Any]] = point.load()
-    return loaded

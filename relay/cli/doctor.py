@@ -1,0 +1,99 @@
+"""relay doctor"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from relay.cli.common import WRONG, AsJson, Data, Recipes, RedisUrl, json_line, out, show, the_workspace, with_operators
+from relay.errors import ConfigError, StoreError
+from relay.settings import Settings
+
+if TYPE_CHECKING:
+    from relay.store import Operators
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(doctor)
+
+
+def doctor(as_json: AsJson = False, recipes: Recipes = None, data: Data = None, redis_url: RedisUrl = None) -> None:
+    """The settings in force, where each came from, and what is wrong: with them, the workspace, the store, the lanes.
+
+    [bold]relay doctor[/]
+    """
+    settings = Settings.read({"recipes": recipes, "data": data, "redis_url": redis_url})
+    rows = [
+        {"name": name, "status": origin, "value": value, "about": about}
+        for name, value, origin, about in settings.rows()
+    ]
+    findings = [*_workspace(settings), *_store(settings)]
+    if as_json:
+        for row in rows:
+            json_line({**row, "kind": "setting"})
+        for finding in findings:
+            json_line({**finding, "kind": "finding"})
+    else:
+        show(rows, ("name", "value", "status", "about"), as_json=False, empty="")
+        out.print()
+        for finding in findings:
+            style = {"error": "bold red", "warning": "yellow"}.get(finding["status"], "green")
+            out.print(f"[{style}]{finding['status']:<8}[/] {finding['name']:<10} ", end="")
+            out.print(finding["message"], markup=False)
+    if any(finding["status"] == "error" for finding in findings):
+        raise typer.Exit(WRONG)
+
+
+def _finding(name: str, status: str, message: str) -> dict[str, Any]:
+    return {"name": name, "status": status, "message": message}
+
+
+def _workspace(settings: Settings) -> list[dict[str, Any]]:
+    try:
+        workspace = the_workspace(settings)
+    except ConfigError as error:
+        return [_finding("workspace", "error", str(error))]
+    found = [_finding("workspace", problem.severity, str(problem)) for problem in workspace.problems]
+    found += [_finding("source", "error", s.unavailable) for s in workspace.sources.values() if s.unavailable]
+    found += [_finding("connection", "error", c.held) for c in workspace.connections.values() if c.held]
+    seen: set[str] = set()
+    found = [f for f in found if not (f["message"] in seen or seen.add(f["message"]))]  # type: ignore[func-returns-value]
+    return found or [_finding("workspace", "ok", f"{len(workspace.recipes)} recipes in {settings.recipes}")]
+
+
+def _store(settings: Settings) -> list[dict[str, Any]]:
+    from relay.lanes import Command
+    from relay.store.operators import read_memory
+
+    async def act(operators: Operators) -> list[dict[str, Any]]:
+        store = operators.store
+        info = await store.ask("INFO", "server")
+        server = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
+        used, limit = await store.run(Command(("INFO", "memory"), read_memory))
+        durable = (await store.ask("CONFIG", "GET", "appendfsync"), await store.ask("CONFIG", "GET", "appendonly"))
+        found = [
+            _finding(
+                "store",
+                "ok",
+                f"{server.get('server_name', 'redis')} {server.get('valkey_version') or server.get('redis_version')}, "
+                f"{used:,} bytes used{f' of {limit:,}' if limit else ''}",
+            )
+        ]
+        if b"always" not in durable[0] or b"yes" not in durable[1]:
+            found.append(
+                _finding("store", "warning", "a 2xx is on disk only with `appendonly yes` and `appendfsync always`")
+            )
+        policy = await store.ask("CONFIG", "GET", "maxmemory-policy")
+        if b"noeviction" not in policy:
+            found.append(_finding("store", "error", "the store may evict data: set `maxmemory-policy noeviction`"))
+        for lane in await operators.lanes():
+            if lane.state != "running":
+                waiting = f"{lane.waiting} waiting" if lane.waiting else "nothing waiting"
+                found.append(_finding("lane", "warning", f"{lane.name} is {lane.state}: {lane.reason} ({waiting})"))
+        return found
+
+    try:
+        return with_operators(settings, act)
+    except StoreError as error:
+        return [_finding("store", "warning", str(error))]

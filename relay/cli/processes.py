@@ -1,0 +1,134 @@
+"""relay up | web | worker"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from relay import log
+from relay.cli.common import Data, Recipes, RedisUrl, err, store_url
+from relay.errors import ConfigError
+from relay.settings import Settings
+
+Host = Annotated[str | None, typer.Option("--host", help="The address to listen on. [dim]RELAY_HOST, 127.0.0.1[/]")]
+Port = Annotated[
+    int | None, typer.Option("--port", min=0, max=65535, help="The port; 0 is any free one. [dim]RELAY_PORT, 8080[/]")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(up)
+    app.command()(web)
+    app.command()(worker)
+
+
+def up(
+    recipes: Recipes = None,
+    data: Data = None,
+    host: Host = None,
+    port: Port = None,
+    redis_url: RedisUrl = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Worker processes. [dim]RELAY_WORKERS, 1[/]")
+    ] = None,
+) -> None:
+    """Run the whole relay: its store, the web process and the workers. Ctrl-C stops it in order.
+
+    [bold]relay up[/]                              the workspace in recipes/, data in .relay/, http://127.0.0.1:8080
+    [bold]relay up --port 9000 --workers 2[/]
+    [bold]relay up --redis-url redis://db:6379/0[/]  with a store of yours
+    """
+    from relay.up import Supervisor
+
+    settings = Settings.read(
+        {"recipes": recipes, "data": data, "host": host, "port": port, "redis_url": redis_url, "workers": workers}
+    )
+    log.set_up(settings.log)
+    _prepare(settings.recipes)
+    Supervisor(settings).run(on_ready=lambda url: _welcome(settings, url))
+
+
+def web(
+    recipes: Recipes = None,
+    data: Data = None,
+    host: Host = None,
+    port: Port = None,
+    redis_url: RedisUrl = None,
+    supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
+    fd: Annotated[int | None, typer.Option("--fd", hidden=True)] = None,
+) -> None:
+    """Run a web process alone: it catches events. Its store is --redis-url, or that of a running relay up.
+
+    [bold]relay web --redis-url redis://db:6379/0 --host 0.0.0.0[/]
+    """
+    from relay.web.app import serve
+
+    settings = Settings.read({"recipes": recipes, "data": data, "host": host, "port": port, "redis_url": redis_url})
+    log.set_up(settings.log, process="web")
+    if supervised:
+        from relay.worker import end_with_parent
+
+        end_with_parent()
+    listener = socket.socket(fileno=fd) if fd is not None else None
+    serve(settings, store_url(settings), listener)
+
+
+def worker(
+    recipes: Recipes = None,
+    data: Data = None,
+    redis_url: RedisUrl = None,
+    supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
+    worker_id: Annotated[str | None, typer.Option("--worker-id", hidden=True)] = None,
+) -> None:
+    """Run a worker process alone: it routes and delivers. Its store is --redis-url, or that of a running relay up.
+
+    [bold]relay worker --redis-url redis://db:6379/0[/]
+    """
+    from relay.worker import Process, end_with_parent
+
+    settings = Settings.read({"recipes": recipes, "data": data, "redis_url": redis_url})
+    log.set_up(settings.log, process="worker")
+    if supervised:
+        end_with_parent()
+    Process(settings, store_url(settings), worker_id).run()
+
+
+def _prepare(folder: Path) -> None:
+    """A workspace where there is none, and the example's key where that is missing. Raises ConfigError."""
+    from relay import starter
+
+    if not (folder / "relay.yaml").exists():
+        if folder.exists() and any(folder.iterdir()):
+            raise ConfigError(f"{folder} has no relay.yaml; make a workspace with `relay init {folder}`")
+        starter.write(folder)
+        err.print(f"There was no workspace: wrote a starter into [bold]{folder}/[/]")
+    if starter.ensure_key(folder):
+        err.print(f"Wrote a random key for the example source into [bold]{folder / starter.KEY}[/]")
+
+
+def _welcome(settings: Settings, url: str) -> None:
+    """The line to try, where the workspace has the example."""
+    from relay import starter
+
+    err.print(f"\n[bold green]Relay is ready at {url}[/]  (Ctrl-C stops it)")
+    if starter.is_example(settings.recipes):
+        sample, key = settings.recipes / starter.SAMPLE, settings.recipes / starter.KEY
+        err.print("Post a chat transcript:\n")
+        err.print(
+            f"  curl -H \"X-Chat-Key: $(cat {_short(key)})\" -H 'Content-Type: application/json' \\\n"
+            f"       --data-binary @{_short(sample)} {url}/in/chat\n"
+        )
+        row = settings.data / starter.DROP
+        err.print(f"Its row is in [bold]{_short(row)}[/], its JSON at the example's HTTP endpoint:")
+        err.print("  relay events list --source inbox\n")
+
+
+def _short(path: Path) -> str:
+    try:
+        return os.path.relpath(path)
+    except ValueError:
+        return str(path)

@@ -1,0 +1,84 @@
+"""The connectors of a workspace's connections, each made when it is first used."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+
+from relay.connector import Connector, Context, connector_class
+from relay.errors import HoldError
+from relay.lanes import LaneLimits
+from relay.recipes import Workspace
+from relay.store import DELIVER_QUEUE, connection_lane
+
+#: A destination that hangs must not take every place of a worker: others have lanes too.
+DEFAULT_CONCURRENCY = 16
+
+#: The state of a lane whose connection lacks a setting. It ends by itself when the setting is there.
+INCOMPLETE = "incomplete"
+INCOMPLETE_CAUSE = "connection incomplete"
+
+
+class Connections:
+    """Connectors by connection name."""
+
+    def __init__(self, workspace: Workspace, context: Context) -> None:
+        self._workspace = workspace
+        self._context = context
+        self._connectors: dict[str, Connector[Any]] = {}
+
+    def get(self, name: str) -> Connector[Any]:
+        """Raises HoldError where the connection's settings are incomplete, or there is no such connection."""
+        connector = self._connectors.get(name)
+        if connector is not None:
+            return connector
+        connection = self._workspace.connections.get(name)
+        if connection is None:
+            # Not dead: whoever removed it from relay.yaml may put it back, and its work is still there.
+            raise HoldError(f"relay.yaml has no connection {name} any more", cause=INCOMPLETE_CAUSE)
+        if connection.held is not None or connection.config is None:
+            raise HoldError(connection.held or f"the connection {name} has no settings", cause=INCOMPLETE_CAUSE)
+        made: Connector[Any] = connector_class(connection.connector)(connection.config, self._context)
+        self._connectors[name] = made
+        return made
+
+    async def aclose(self) -> None:
+        for connector in self._connectors.values():
+            await connector.aclose()
+        self._connectors.clear()
+
+
+def lane_limits(workspace: Workspace) -> list[LaneLimits]:
+    """What relay.yaml says of each connection's lane."""
+    limits = []
+    for name, connection in workspace.connections.items():
+        rate = connection.limit.rate_in()
+        limits.append(
+            LaneLimits(
+                connection_lane(name),
+                DELIVER_QUEUE,
+                connection.limit.concurrency or DEFAULT_CONCURRENCY,
+                *(rate or ()),
+            )
+        )
+    return limits
+
+
+def fingerprint(workspace: Workspace, name: str) -> str:
+    """Changes when a connection's settings do, secrets included. Too short to tell anything of a secret."""
+    config = workspace.connections[name].config
+    return hashlib.blake2b(repr(_revealed(config)).encode(), digest_size=4).hexdigest()
+
+
+def _revealed(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return {key: _revealed(getattr(value, key)) for key in type(value).model_fields}
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, (list, tuple)):
+        return [_revealed(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _revealed(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,45 @@
+"""The contract between the relay and a connector.
+
+contract  Connector, Action and what they exchange
+fields    the base of what an admin writes: connections in relay.yaml, a step's `with`
+registry  which connectors are installed
+describe  a connector's documentation, made from its declaration
+"""
+
+from relay.connector.contract import Action, Call, Connector, Context, Example, Outgoing
+from relay.connector.describe import describe, describe_all
+from relay.connector.fields import (
+    ConnectionConfig,
+    Duration,
+    Fields,
+    Limit,
+    Size,
+    complaints,
+    nested_model,
+    secrets_in,
+    validated,
+)
+from relay.connector.registry import ENTRY_POINT_GROUP, connector_class, connector_names
+
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "Action",
+    "Call",
+    "ConnectionConfig",
+    "Connector",
+    "Context",
+    "Duration",
+    "Example",
+    "Fields",
+    "Limit",
+    "Outgoing",
+    "Size",
+    "complaints",
+    "connector_class",
+    "connector_names",
+    "describe",
+    "describe_all",
+    "nested_model",
+    "secrets_in",
+    "validated",
+]

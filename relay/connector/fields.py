@@ -1,0 +1,157 @@
+"""What an admin writes for a connector: models that refuse what they don't know, and say so in words."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+)
+
+from relay.errors import PermanentError
+
+
+class Fields(BaseModel):
+    """Base of everything an admin writes for a connector: unknown keys are refused, values are never coerced twice."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True)
+
+
+_RATE = re.compile(r"^\s*(\d+)\s*/\s*(\d*)\s*(s|sec|second|m|min|minute|h|hour|d|day)\s*$")
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+_DURATION_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|KiB|MiB|GiB)", re.IGNORECASE)
+_SIZE_BYTES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"a duration is a number with its unit, such as 30s, 5m or 2h; this is {value!r}")
+    return timedelta(seconds=float(match[1]) * _DURATION_SECONDS[match[2]])
+
+
+def _size(value: Any) -> Any:
+    if type(value) is int:
+        return value
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"a size is a number with its unit, such as 500KB or 1MB; this is {value!r}")
+    return int(float(match[1]) * _SIZE_BYTES[match[2].lower()])
+
+
+#: `30s`, `5m`, `2h`, `1d` in YAML; a timedelta in code.
+Duration = Annotated[
+    timedelta, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": rf"^{_DURATION.pattern}$"})
+]
+#: `500KB`, `1MB` in YAML; a number of bytes in code.
+SIZE_VALIDATOR = BeforeValidator(_size)
+Size = Annotated[int, SIZE_VALIDATOR, WithJsonSchema({"type": ["string", "integer"]})]
+
+
+class Limit(Fields):
+    """How hard a connection's lane may push its destination."""
+
+    concurrency: int | None = Field(None, ge=1, description="At most so many deliveries at once.", examples=[4])
+    rate: str | None = Field(None, description="At most so many deliveries in a time.", examples=["60/min", "10/s"])
+
+    @field_validator("rate")
+    @classmethod
+    def _rate_is_a_number_in_a_time(cls, value: str | None) -> str | None:
+        if value is not None:
+            match = _RATE.match(value)
+            if not match or int(match[1]) < 1 or (match[2] and int(match[2]) < 1):
+                raise ValueError(f"a rate is a number in a time, such as 60/min, 10/s or 5/2s; this is {value!r}")
+        return value
+
+    def rate_in(self) -> tuple[int, timedelta] | None:
+        """`60/min` as (60, one minute)."""
+        match = _RATE.match(self.rate or "")
+        if not match:
+            return None
+        return int(match[1]), timedelta(seconds=int(match[2] or 1) * _UNIT_SECONDS[match[3][0]])
+
+
+class ConnectionConfig(Fields):
+    """What every connection in relay.yaml may say beside its connector's own settings."""
+
+    connector: str = Field(description="Which connector speaks to the destination.", examples=["http"])
+    limit: Limit = Field(Limit(), description="Concurrency and rate of the connection's lane.")
+
+
+def validated(model: type[Fields], fields: Mapping[str, Any]) -> Fields:
+    """A rendered `with` as the action's model. Raises PermanentError that names each wrong key."""
+    try:
+        return model.model_validate(dict(fields))
+    except ValidationError as error:
+        wrong = "; ".join(complaints(error, model))
+        raise PermanentError(f"the step's `with` isn't valid: {wrong}", cause="invalid step fields") from None
+
+
+def complaints(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
+    """Each mistake as `key: what is wrong`, with the nearest known key; never with the value, which may be a secret."""
+    for found in error.errors(include_input=False, include_context=False, include_url=False):
+        where = ".".join(map(str, found["loc"]))
+        if found["type"] == "extra_forbidden":
+            *path, key = found["loc"]
+            known = _keys(model, path)
+            near = difflib.get_close_matches(str(key), known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            yield f"{where}: unknown key; {hint}"
+        elif found["type"] == "missing":
+            yield f"{where}: is required"
+        else:
+            message = found["msg"].removeprefix("Value error, ")
+            yield f"{where}: {message}" if where else message
+
+
+def _keys(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
+    """The keys a model knows, or those of the model that `path` leads to."""
+    for step in path:
+        for name, info in model.model_fields.items():
+            inner = nested_model(info.annotation)
+            if step in (name, info.alias) and inner is not None:
+                model = inner
+    return [info.alias or name for name, info in model.model_fields.items()]
+
+
+def nested_model(annotation: Any) -> type[BaseModel] | None:
+    """The model inside `Model`, `Model | None` or `list[Model]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = nested_model(argument)
+        if found is not None:
+            return found
+    return None
+
+
+def secrets_in(value: Any) -> Iterator[str]:
+    """Every secret of a config, for taking out of texts that people read."""
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from secrets_in(getattr(value, name))
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from secrets_in(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from secrets_in(inner)

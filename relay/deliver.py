@@ -1,0 +1,337 @@
+"""Deliver: render a step, call its connector once, record the attempt. What becomes of a failure is the policy's."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from relay import log
+from relay.clock import now_ms
+from relay.connections import INCOMPLETE, INCOMPLETE_CAUSE, Connections
+from relay.connector import Call
+from relay.errors import (
+    BodyError,
+    ConfigError,
+    DeliveryError,
+    HoldError,
+    PermanentError,
+    RecipeError,
+    RetryableError,
+    UnknownOutcomeError,
+)
+from relay.memory import DecodedEvents
+from relay.messages import DeliverJob
+from relay.model import JSON, Attempt, Event, Fate, Outcome, Reply, Status
+from relay.recipes import EventView, Recipe, Scope, Step, Workspace, parse_recipe
+from relay.retry import DEFAULT_POLICY, Dead, Hold, RetryAt, RetryPolicy, decide
+from relay.route import edited_event
+from relay.sources.decode import decode_event
+from relay.store import Settled, Store, StoredDelivery, StoredEvent
+
+#: A connector keeps its own time; one that does not is stopped this much later.
+_GRACE_SECONDS = 5.0
+
+_ENDED = (Status.DELIVERED, Status.SKIPPED, Status.DISCARDED)
+
+#: After so many workers died while they held it, it is the message that kills them.
+MOST_TAKEN_BACK = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An attempt that did not deliver, with all that the retry policy needs to decide what becomes of it."""
+
+    job: DeliverJob
+    attempt: Attempt
+    attempts_made: int
+    policy: RetryPolicy
+    on_unknown: str = "retry"
+    on_fail: str = "dead_letter"
+    tags: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A delivery with everything that its attempt needs."""
+
+    job: DeliverJob
+    delivery: StoredDelivery
+    recipe: Recipe
+    step: Step
+    scope: Scope
+
+
+class Deliverer:
+    """Makes attempts, and settles those that delivered."""
+
+    def __init__(
+        self, workspace: Workspace, store: Store, worker: str, decoded: DecodedEvents, connections: Connections
+    ) -> None:
+        self.workspace = workspace
+        self.connections = connections
+        self._store = store
+        self._worker = worker
+        self._decoded = decoded
+        self._versions: dict[tuple[str, str], Recipe] = {}
+        self._log = log.get()
+
+    async def deliver(self, job: DeliverJob) -> bool | Failed:
+        """One attempt. True where it was settled, False where the message only needs to be acknowledged."""
+        cached = self._decoded.get(job.event)
+        wanted = None if cached else job.event
+        delivery, stored, before = await self._store.with_event(job.delivery, wanted, list(job.predecessors.values()))
+        if delivery is None or delivery.status in _ENDED:
+            # Done already: an acknowledgement was lost in a kill. Nothing is sent twice.
+            return False
+        started_ms, clock = now_ms(), time.perf_counter()
+        sent: Mapping[str, Any] = {}
+        step: Step | None = None
+        tags = {"recipe": delivery.recipe, "step": delivery.step, "connection": delivery.connection}
+        try:
+            recipe = await self._recipe(delivery)
+            step = _step(recipe, delivery)
+            predecessors = dict(zip(job.predecessors, before, strict=True))
+            event, body = await self._body(job, delivery, cached, stored)
+            scope = _scope(recipe, event, body, delivery, predecessors)
+            reason = _skip_reason(step, predecessors) or (step.when_reason(scope) if step.needs else None)
+            if reason is not None:
+                return await self._skip(job, delivery, reason)
+            reply, sent = await self._send(_Work(job, delivery, recipe, step, scope))
+        except (DeliveryError, RecipeError, BodyError, ConfigError) as error:
+            attempt = _failed_attempt(delivery, error, started_ms, (time.perf_counter() - clock) * 1000)
+            return Failed(
+                job,
+                attempt,
+                delivery.attempts_made + 1,
+                (step.retry if step else None) or DEFAULT_POLICY,
+                step.on_unknown if step else "retry",
+                step.on_fail if step else "dead_letter",
+                tags,
+            )
+        took_ms = (time.perf_counter() - clock) * 1000
+        saved, note = _saved(step, reply, scope)
+        outcome = Outcome(Fate.DELIVERED, reply.summary + note, status=reply.status)
+        attempt = Attempt(len(delivery.attempts) + 1, started_ms, took_ms, outcome, sent, reply.received)
+        settled = Settled("delivered", outcome.summary, attempt=attempt, saved=saved)
+        await self._store.settle(self._worker, job.lane, job.delivery, settled)
+        self._log.info("delivery.attempted", **_line(job, attempt, tags), verdict="delivered")
+        return True
+
+    async def fail(self, failed: Failed) -> None:
+        """Record a failed attempt and carry out what the policy decides."""
+        outcome = failed.attempt.outcome
+        decision = decide(
+            failed.policy,
+            failed.attempts_made,
+            outcome,
+            now_ms(),
+            on_unknown=failed.on_unknown,
+            spread=random.uniform(-1, 1),  # noqa: S311 - spreads retries, guards nothing
+        )
+        settled = _settlement(failed, decision)
+        job = failed.job
+        held = await self._store.settle(self._worker, job.lane, job.delivery, settled)
+        line = _line(job, failed.attempt, failed.tags or {})
+        if not held:
+            self._log.warning("delivery.attempted", **line, verdict="taken back")
+        elif settled.verdict in ("retry", "skipped"):
+            self._log.info("delivery.attempted", **line, verdict=settled.verdict, due_ms=settled.due_ms)
+        else:
+            self._log.warning("delivery.attempted", **line, verdict=settled.verdict)
+        if settled.verdict == "hold":
+            self._log.warning("lane.held", lane=job.lane, state=settled.hold[0], reason=settled.hold[1])
+
+    async def mistake(self, job: DeliverJob, error: BaseException) -> None:
+        """An error that nobody foresaw: a failed attempt under the default policy, and a traceback in the log."""
+        self._log.error("delivery.mistake", delivery_id=job.delivery, exc_info=error)
+        delivery = await self._store.delivery(job.delivery)
+        made = delivery.attempts_made if delivery else 0
+        attempt = Attempt(made + 1, now_ms(), 0.0, outcome_of(error))
+        await self.fail(Failed(job, attempt, made + 1, DEFAULT_POLICY))
+
+    async def give_up(self, job: DeliverJob, times: int) -> None:
+        """The workers that tried this delivery died, time after time: it is the delivery."""
+        summary = f"the worker died {times} times while it made this delivery"
+        await self._store.settle(self._worker, job.lane, job.delivery, Settled("dead", summary, "worker died"))
+        self._log.error("delivery.gave_up", delivery_id=job.delivery, lane=job.lane, times=times)
+
+    # -- what an attempt needs
+
+    async def _recipe(self, delivery: StoredDelivery) -> Recipe:
+        """The recipe version the event was routed with. Raises PermanentError where nobody has it any more."""
+        current = self.workspace.recipes.get(delivery.recipe)
+        if current is not None and current.version == delivery.version:
+            return current
+        key = (delivery.recipe, delivery.version)
+        if key not in self._versions:
+            text = await self._store.version(*key)
+            if text is None:
+                raise PermanentError(
+                    f"version {delivery.version} of the recipe {delivery.recipe} isn't kept; replay takes the newest",
+                    cause="recipe version missing",
+                )
+            self._versions[key] = parse_recipe(delivery.recipe, text, f"{delivery.recipe}@{delivery.version}")
+        return self._versions[key]
+
+    async def _body(
+        self, job: DeliverJob, delivery: StoredDelivery, cached: tuple[Event, JSON] | None, stored: StoredEvent | None
+    ) -> tuple[Event, JSON]:
+        """The event and its decoded body, as the latest edit has it. Raises BodyError, PermanentError."""
+        edited_in = await self._edited_in(delivery)
+        if cached is not None and edited_in is None:
+            return cached
+        event = cached[0] if cached is not None else stored.event if stored is not None else None
+        if event is None:
+            raise PermanentError("the event is no longer kept", cause="event missing")
+        if edited_in is not None:
+            event = await edited_event(self._store, event, *edited_in)
+        source = self.workspace.sources.get(event.source)
+        config = source.config if source is not None else None
+        body = decode_event(event, config)
+        if edited_in is None:
+            self._decoded.put(job.event, event, body)
+        return event, body
+
+    async def _edited_in(self, delivery: StoredDelivery) -> tuple[str, int] | None:
+        """Which delivery's edits stand in for the body, and the latest of them."""
+        if delivery.edits:
+            return delivery.id, delivery.edits
+        if delivery.edited:
+            letter = await self._store.delivery(delivery.edited)
+            if letter is not None and letter.edits:
+                return letter.id, letter.edits
+        return None
+
+    async def _send(self, work: _Work) -> tuple[Reply, Mapping[str, Any]]:
+        """Render and send. Raises a DeliveryError (with what was sent as its `sent`), or RecipeError."""
+        step, delivery = work.step, work.delivery
+        connector = self.connections.get(step.to)
+        call = Call(
+            delivery_id=delivery.id,
+            idempotency_key=delivery.idempotency_key,
+            attempt=delivery.attempts_made + 1,
+            timeout=step.timeout,
+            moment=work.scope.view.event.received_at,
+        )
+        outgoing = connector.outgoing(step.do, step.render(work.scope), call)
+        sent = outgoing.preview()
+        try:
+            async with asyncio.timeout(step.timeout.total_seconds() + _GRACE_SECONDS):
+                return await connector.send(step.do, outgoing, call), sent
+        except TimeoutError:
+            raise _SentError(UnknownOutcomeError(f"no answer within {step.timeout}", cause="timeout"), sent) from None
+        except DeliveryError as error:
+            raise _SentError(error, sent) from error
+
+    async def _skip(self, job: DeliverJob, delivery: StoredDelivery, reason: str) -> bool:
+        await self._store.settle(self._worker, job.lane, job.delivery, Settled("skipped", reason, "when"))
+        self._log.info("delivery.skipped", delivery_id=delivery.id, recipe=delivery.recipe, step=delivery.step)
+        return True
+
+
+class _SentError(DeliveryError):
+    """A failed attempt's error, with what had been sent."""
+
+    def __init__(self, error: DeliveryError, sent: Mapping[str, Any]) -> None:
+        super().__init__(error.message, status=error.status, cause=error.cause, received=error.received)
+        self.error = error
+        self.sent = sent
+
+
+def _step(recipe: Recipe, delivery: StoredDelivery) -> Step:
+    step = recipe.steps.get(delivery.step)
+    if step is None:
+        raise PermanentError(
+            f"the recipe {recipe.id} has no step {delivery.step} in version {recipe.version}", cause="step missing"
+        )
+    return step
+
+
+def _scope(
+    recipe: Recipe, event: Event, body: JSON, delivery: StoredDelivery, before: Mapping[str, StoredDelivery | None]
+) -> Scope:
+    view = EventView(event, body)
+    saved = {
+        step: dict(predecessor.saved)
+        for step, predecessor in before.items()
+        if predecessor is not None and predecessor.status is Status.DELIVERED
+    }
+    return Scope(view, recipe.picked(view), saved=saved, delivery_id=delivery.id)
+
+
+def _skip_reason(step: Step, before: Mapping[str, StoredDelivery | None]) -> str | None:
+    """A step that uses what another would have saved is skipped with it."""
+    for name, predecessor in before.items():
+        status = predecessor.status if predecessor is not None else Status.DISCARDED
+        if name in step.hard_needs and status in (Status.SKIPPED, Status.DISCARDED):
+            return f"uses what {name} saves, and {name} was {status.value}"
+    return None
+
+
+def _saved(step: Step, reply: Reply, scope: Scope) -> tuple[dict[str, JSON], str]:
+    """What the recipe keeps of the reply. It has been delivered: a save that can't be made is told, not retried."""
+    try:
+        return step.saved(reply.body, scope), ""
+    except RecipeError as error:
+        return {}, f"; but save failed: {error}"
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """An error as the retry policy sees it."""
+    inner = error.error if isinstance(error, _SentError) else error
+    match inner:
+        case RetryableError():
+            return Outcome(Fate.RETRY, inner.message, inner.cause, inner.status, inner.retry_after)
+        case HoldError():
+            return Outcome(Fate.HOLD, inner.message, inner.cause, inner.status)
+        case UnknownOutcomeError():
+            return Outcome(Fate.UNKNOWN, inner.message, inner.cause, inner.status)
+        case DeliveryError():
+            return Outcome(Fate.PERMANENT, inner.message, inner.cause, inner.status)
+        case RecipeError():
+            place = f" at {inner.place}" if inner.place else ""
+            return Outcome(Fate.PERMANENT, str(inner), f"recipe error{place}")
+        case BodyError():
+            return Outcome(Fate.PERMANENT, f"the body can't be decoded: {inner}", "undecodable body")
+        case ConfigError():
+            return Outcome(Fate.PERMANENT, str(inner), "configuration error")
+        case _:
+            # A mistake of ours or of a connector's: nothing is lost by it, and a new version may mend it.
+            name = type(inner).__name__
+            return Outcome(Fate.RETRY, f"internal error: {name}: {inner}"[:500], f"internal error: {name}")
+
+
+def _failed_attempt(delivery: StoredDelivery, error: Exception, started_ms: int, took_ms: float) -> Attempt:
+    sent = error.sent if isinstance(error, _SentError) else {}
+    received = error.received if isinstance(error, DeliveryError) else {}
+    return Attempt(len(delivery.attempts) + 1, started_ms, took_ms, outcome_of(error), sent, received)
+
+
+def _settlement(failed: Failed, decision: RetryAt | Dead | Hold) -> Settled:
+    outcome = failed.attempt.outcome
+    match decision:
+        case RetryAt(at_ms):
+            return Settled("retry", outcome.summary, outcome.cause, failed.attempt, due_ms=at_ms)
+        case Hold(reason):
+            state = INCOMPLETE if outcome.cause == INCOMPLETE_CAUSE else "off" if outcome.status == 410 else "held"
+            return Settled("hold", outcome.summary, outcome.cause, failed.attempt, hold=(state, reason))
+        case Dead(reason) if failed.on_fail == "ignore":
+            return Settled("skipped", f"on_fail: ignore ({reason})", outcome.cause, failed.attempt)
+        case Dead(reason):
+            return Settled("dead", reason, outcome.cause, failed.attempt)
+
+
+def _line(job: DeliverJob, attempt: Attempt, tags: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "delivery_id": job.delivery,
+        "event_id": job.event,
+        **tags,
+        "attempt": attempt.number,
+        "outcome": attempt.outcome.fate.value,
+        "summary": attempt.outcome.summary,
+        "took_ms": round(attempt.took_ms, 1),
+    }

@@ -1,0 +1,221 @@
+"""The one HTTP client: one for each connection, kept alive, closed by `aclose()`.
+
+It is httpx-aiohttp's transport without httpx's client around it. httpx's own pool gets slower with every open
+connection, and its client adds a cookie jar (one delivery's cookies would travel with the next), a log line with the
+whole URL, and half of the processor time of a small post.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from ssl import SSLContext
+from typing import Any
+from urllib.parse import urljoin
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from relay.errors import DeliveryError, PermanentError
+from relay.http.guard import socket_factory
+from relay.http.outcome import IDEMPOTENT_METHODS, Received, sort_error
+
+USER_AGENT = f"relay/{version('relay')}"
+MAX_REPLY_BYTES = 1_000_000
+MAX_REDIRECTS = 5
+
+#: Many servers close an idle connection after five seconds (Node, Apache, uvicorn). A request that meets the closing
+#: has an outcome nobody knows, so idle connections are let go of before that.
+_IDLE_SECONDS = 4.0
+
+#: A redirect that goes elsewhere must not carry these along.
+_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
+
+
+@lru_cache(maxsize=16)
+def _ssl_context(verify: bool, ca_file: str | None) -> SSLContext:
+    # Loading the certificates takes 20 ms and more; connections share them.
+    if verify and ca_file is not None:
+        import ssl
+
+        return ssl.create_default_context(cafile=ca_file)
+    return httpx.create_ssl_context(verify=verify)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """How a connection is spoken to.
+
+    allow_private     connect to private addresses too
+    redirect_hosts    hosts that a redirect may lead to beside the one that was asked
+    secret_headers    names (lower case) of headers that must not follow a redirect to another host
+    idle_seconds      how long an unused network connection is kept, at most four seconds
+    resolver          for tests that need a name to resolve to something
+    """
+
+    allow_private: bool = False
+    follow_redirects: bool = False
+    redirect_hosts: frozenset[str] = frozenset()
+    secret_headers: frozenset[str] = frozenset()
+    verify_tls: bool = True
+    ca_file: Path | None = None
+    connect_timeout: timedelta = timedelta(seconds=10)
+    max_reply_bytes: int = MAX_REPLY_BYTES
+    idle_seconds: float = _IDLE_SECONDS
+    resolver: Any = field(default=None, compare=False)
+
+
+class Client:
+    """Sends requests and gives back what was received; sorts what goes wrong on the way by fate.
+
+    request = httpx.Request("POST", url, headers=…, content=…)
+    received = await client.send(request, timeout=call.timeout)
+    reply = sort_response(received)
+    """
+
+    def __init__(self, options: ClientOptions = ClientOptions()) -> None:
+        self.options = options
+        self._transport: AiohttpTransport | None = None
+
+    def _open(self) -> AiohttpTransport:
+        if self._transport is None:
+            options = self.options
+            context = _ssl_context(options.verify_tls, str(options.ca_file) if options.ca_file else None)
+            connector = aiohttp.TCPConnector(
+                ssl=context,
+                limit=0,  # the lane bounds concurrency
+                keepalive_timeout=min(options.idle_seconds, _IDLE_SECONDS),
+                resolver=options.resolver,
+                socket_factory=socket_factory(options.allow_private),
+            )
+            session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+            self._transport = AiohttpTransport(verify=context, client=session)
+        return self._transport
+
+    async def aclose(self) -> None:
+        if self._transport is not None:
+            transport, self._transport = self._transport, None
+            await transport.aclose()
+
+    async def send(self, request: httpx.Request, *, timeout: timedelta, idempotent: bool = False) -> Received:
+        """Send once, and again only where a redirect is followed. Raises a DeliveryError sorted by fate.
+
+        `idempotent` says that a repeat does no harm, whatever the method.
+        """
+        clock = asyncio.get_running_loop().time
+        end = clock() + timeout.total_seconds()
+        for followed in range(MAX_REDIRECTS + 1):
+            received = await self._exchange(request, max(end - clock(), 0.001), idempotent, redirected=followed > 0)
+            if not (self.options.follow_redirects and 300 <= received.status < 400 and "location" in received.headers):
+                return received
+            request = self._redirected(request, received)
+        raise PermanentError(f"{received.host} redirects in circles", status=received.status, cause="redirect circle")
+
+    async def _exchange(
+        self, request: httpx.Request, seconds: float, idempotent: bool, *, redirected: bool
+    ) -> Received:
+        host = request.url.host
+        # Shorter than the whole, so that running out of time afterwards means the request had gone out.
+        connect = min(self.options.connect_timeout.total_seconds(), max(seconds - 1, seconds / 2))
+        request.extensions = {"timeout": {"connect": connect, "pool": connect, "read": seconds}}
+        idempotent = idempotent or request.method in IDEMPOTENT_METHODS
+        response: httpx.Response | None = None
+        headers: Mapping[str, str] = {}
+        body, cut = b"", ""
+        try:
+            async with asyncio.timeout(seconds):
+                response = await self._open().handle_async_request(request)
+                headers = _plain(response.headers)
+                body, cut = await self._read(response, headers.get("content-encoding", ""))
+        except DeliveryError:
+            raise
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            if response is None:
+                raise sort_error(error, host, idempotent=idempotent, redirected=redirected) from None
+            # The status is known, and it alone says what became of the delivery.
+            cut = "the reply broke off"
+        finally:
+            if response is not None:
+                await _release(response)
+        return Received(response.status_code, headers, body, cut, host)
+
+    async def _read(self, response: httpx.Response, encoding: str) -> tuple[bytes, str]:
+        limit = self.options.max_reply_bytes
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        chunks: list[bytes] = []
+        size = 0
+        cut = ""
+        async for chunk in response.stream:
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > limit:
+                cut = f"the reply was cut at {limit} bytes"
+                break
+        body = b"".join(chunks)[:limit]
+        return _unpacked(body, encoding.strip().lower(), limit, cut) if encoding else (body, cut)
+
+    def _redirected(self, request: httpx.Request, received: Received) -> httpx.Request:
+        """The request a redirect asks for. Raises PermanentError where it may not be followed."""
+        to = httpx.URL(urljoin(str(request.url), received.headers["location"]))
+        host = request.url.host
+        said = f"{host} answered {received.line} and points to {to.host or 'nowhere'}"
+
+        def refused(why: str) -> PermanentError:
+            return PermanentError(f"{said}: {why}", status=received.status, cause="redirect refused")
+
+        if to.scheme not in ("http", "https") or not to.host:
+            raise refused("not an address that can be called")
+        if request.url.scheme == "https" and to.scheme == "http":
+            raise refused("it would leave the secure connection")
+        if to.host != host and to.host not in self.options.redirect_hosts:
+            raise refused("another host; name it under redirect_hosts if that is meant")
+        if to.userinfo:
+            raise refused("it carries credentials")
+        headers = dict(request.headers)
+        headers.pop("host", None)
+        if (to.scheme, to.host, to.port) != (request.url.scheme, host, request.url.port):
+            for name in _CREDENTIALS | self.options.secret_headers:
+                headers.pop(name, None)
+        method, content = request.method, request.content
+        if received.status == 303 and method != "HEAD":
+            method, content = "GET", b""
+            for name in ("content-type", "content-length"):
+                headers.pop(name, None)
+        elif received.status not in (307, 308) and method not in ("GET", "HEAD"):
+            raise refused(f"following it would turn the {method} into a GET and lose the body")
+        return httpx.Request(method, to, headers=headers, content=content)
+
+
+async def _release(response: httpx.Response) -> None:
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    with suppress(httpx.HTTPError, aiohttp.ClientError, OSError):  # it is being thrown away
+        await response.stream.aclose()
+
+
+def _plain(headers: httpx.Headers) -> Mapping[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers.raw}
+
+
+def _unpacked(body: bytes, encoding: str, limit: int, cut: str) -> tuple[bytes, str]:
+    """We ask for no compression; a server that compresses all the same is read as far as the limit."""
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        return body, cut or f"the reply is packed as {encoding}"
+    try:
+        packed = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        plain = packed.decompress(body, limit + 1)
+    except zlib.error:
+        return b"", "the reply could not be unpacked"
+    return (plain[:limit], f"the reply was cut at {limit} bytes") if len(plain) > limit else (plain, cut)
+
+
+def base_headers(extra: Iterable[tuple[str, str]] = ()) -> dict[str, str]:
+    """What every request carries. aiohttp would ask for compression by itself; replies are small."""
+    return {"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "identity", **dict(extra)}

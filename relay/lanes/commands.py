@@ -1,0 +1,210 @@
+"""What can be asked of the lanes, each as a command for either kind of connection.
+
+Moments and durations travel as microseconds. Every `now_us` may be left out: the server's clock is the one clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import chain
+from typing import Any, Literal
+
+from relay.lanes.script import Argument, Command, lane_script
+
+_ENQUEUE = lane_script("enqueue")
+_FETCH = lane_script("fetch")
+_SETTLE = lane_script("settle")
+_BEAT = lane_script("beat")
+_TAKE_BACK = lane_script("take_back")
+_CONFIGURE = lane_script("configure")
+_PAUSE = lane_script("pause")
+_CHANGE = lane_script("change")
+_STATS = lane_script("stats")
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message on its way into a lane.
+
+    due_us     when it may be taken; None is now
+    order_key  messages of one key in one lane are taken strictly one after another; None is no order
+    """
+
+    queue: str
+    lane: str
+    id: str
+    payload: bytes
+    due_us: int | None = None
+    order_key: str | None = None
+
+    def words(self) -> tuple[Argument, ...]:
+        key = "" if self.order_key is None else "=" + self.order_key
+        return self.queue, self.lane, self.id, self.payload, "" if self.due_us is None else self.due_us, key
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A leased message. `taken_back` counts the workers that died holding it."""
+
+    lane: str
+    id: str
+    payload: bytes
+    taken_back: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What becomes of a message in flight."""
+
+    verb: Literal["ack", "nack", "retry", "requeue"]
+    lane: str
+    id: str
+    due_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LaneLimits:
+    """At most `concurrency` in flight, and at most `rate` taken in any `period`; 0 is no limit."""
+
+    lane: str
+    queue: str
+    concurrency: int = 0
+    rate: int = 0
+    period: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class LaneState:
+    """A lane as operators see it. `state` is `running`, or why it isn't: `paused`, `held`, `off`."""
+
+    name: str
+    queue: str
+    state: str
+    reason: str
+    waiting: int
+    in_flight: int
+    dead: int
+    concurrency: int
+    rate: int
+    period: timedelta
+    next_due_us: int | None
+
+
+Change = Literal["drop", "due", "revive"]
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+class Lanes:
+    """The commands of the lanes under one prefix."""
+
+    def __init__(self, prefix: str = "lanes:") -> None:
+        self.prefix = prefix
+        self.keys = (prefix,)
+
+    def bell(self, queue: str) -> str:
+        """The channel that is published to when there is something new to take."""
+        return f"{self.prefix}bell:{queue}"
+
+    def enqueue(self, messages: Iterable[NewMessage], now_us: int | None = None) -> Command[list[bool]]:
+        """True for each message that is new, False where one of its id waits or is in flight already."""
+        words = chain.from_iterable(message.words() for message in messages)
+        return Command.call(_ENQUEUE, self.keys, _now(now_us), *words, read=_flags)
+
+    def fetch(
+        self, queue: str, worker: str, limit: int, lease_us: int, now_us: int | None = None
+    ) -> Command[tuple[int | None, list[Fetched]]]:
+        """The microseconds until the next timer (None: no timer; 0: more is due) and the messages leased."""
+        return Command.call(_FETCH, self.keys, _now(now_us), queue, worker, limit, lease_us, read=_fetched)
+
+    def settle(self, worker: str, settlements: Iterable[Settlement], now_us: int | None = None) -> Command[list[bool]]:
+        """False for each message that the worker no longer held."""
+        words = chain.from_iterable((s.verb, s.lane, s.id, s.due_us) for s in settlements)
+        return Command.call(_SETTLE, self.keys, _now(now_us), worker, *words, read=_flags)
+
+    def beat(self, worker: str, lease_us: int, *, reap: bool, now_us: int | None = None) -> Command[tuple[bool, int]]:
+        """Whether the lease was still ours, and how many messages of dead workers were taken back."""
+        words = (_now(now_us), worker, lease_us, int(reap))
+        return Command.call(_BEAT, self.keys, *words, read=lambda reply: (bool(reply[0]), int(reply[1])))
+
+    def take_back(self, worker: str, now_us: int | None = None) -> Command[int]:
+        return Command.call(_TAKE_BACK, self.keys, _now(now_us), worker, read=int)
+
+    def configure(self, limits: Sequence[LaneLimits], now_us: int | None = None) -> Command[None]:
+        words: Iterable[Argument] = chain.from_iterable(
+            (limit.lane, limit.queue, limit.concurrency, limit.rate, limit.period // timedelta(microseconds=1))
+            for limit in limits
+        )
+        return Command.call(_CONFIGURE, self.keys, _now(now_us), *words, read=lambda _: None)
+
+    def pause(
+        self,
+        queue: str,
+        lane: str,
+        reason: str,
+        *,
+        state: str = "paused",
+        only_if: str = "*",
+        now_us: int | None = None,
+    ) -> Command[bool]:
+        """Nothing more is taken from the lane. True where that is new."""
+        return Command.call(_PAUSE, self.keys, _now(now_us), queue, lane, state, reason, only_if, read=bool)
+
+    def resume(self, queue: str, lane: str, *, only_if: str = "*", now_us: int | None = None) -> Command[bool]:
+        """`only_if` resumes it only from that state. True where the lane had been stopped."""
+        return Command.call(_PAUSE, self.keys, _now(now_us), queue, lane, "", "", only_if, read=bool)
+
+    def change(
+        self, verb: Change, lane: str, ids: Sequence[str], due_us: int | None = None, now_us: int | None = None
+    ) -> Command[int]:
+        """drop waiting messages, make them due at another time, or revive dead letters of nack. How many it were."""
+        due = "" if due_us is None else due_us
+        return Command.call(_CHANGE, self.keys, _now(now_us), verb, lane, due, *ids, read=int)
+
+    def names(self) -> Command[list[str]]:
+        return Command(("SMEMBERS", self.prefix + "lanes"), lambda reply: sorted(_text(name) for name in reply))
+
+    def stats(self, lanes: Sequence[str]) -> Command[list[LaneState]]:
+        return Command.call(
+            _STATS,
+            self.keys,
+            *lanes,
+            read=lambda reply: [_state(name, row) for name, row in zip(lanes, reply, strict=True)],
+        )
+
+
+def _now(now_us: int | None) -> Argument:
+    return "" if now_us is None else now_us
+
+
+def _flags(reply: Any) -> list[bool]:
+    return [bool(flag) for flag in reply]
+
+
+def _fetched(reply: Any) -> tuple[int | None, list[Fetched]]:
+    wait = int(reply[0])
+    messages = [
+        Fetched(reply[i].decode(), reply[i + 1].decode(), reply[i + 2], int(reply[i + 3]))
+        for i in range(1, len(reply), 4)
+    ]
+    return (None if wait < 0 else wait), messages
+
+
+def _state(name: str, row: Any) -> LaneState:
+    return LaneState(
+        name=name,
+        queue=_text(row[0]),
+        state=_text(row[4]) or "running",
+        reason=_text(row[5]),
+        waiting=int(row[6]),
+        in_flight=int(row[7]),
+        dead=int(row[8]),
+        concurrency=int(row[1]),
+        rate=int(row[2]),
+        period=timedelta(microseconds=int(row[3])),
+        next_due_us=int(float(row[9])) if row[9] else None,
+    )

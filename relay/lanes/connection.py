@@ -1,0 +1,163 @@
+"""Connections to Redis, and the pipeline that concurrent callers share (group commit)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import redis
+import redis.asyncio
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError
+from redis.retry import Retry
+
+from relay.lanes.script import Command
+
+T = TypeVar("T")
+
+#: What redis-py raises when the server is away, restarts, or is still reading its data.
+CONNECTION_ERRORS = (redis.ConnectionError, redis.TimeoutError, OSError, EOFError)
+
+#: redis-py's own default is 5 s with retries, which breaks blocking reads: those set it to None.
+SOCKET_TIMEOUT_SECONDS = 30.0
+
+
+class StoreLostError(Exception):
+    """The connection to Redis was lost, or can't be made; whether the last command was carried out isn't known."""
+
+
+# Neither client retries by itself: a script that moves messages must not be sent twice behind its caller's back.
+
+
+def connect(url: str, *, socket_timeout: float | None = SOCKET_TIMEOUT_SECONDS) -> redis.Redis:
+    """A blocking client; its pool is thread-safe."""
+    return redis.Redis.from_url(
+        url, socket_timeout=socket_timeout, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0)
+    )
+
+
+def connect_async(url: str) -> redis.asyncio.Redis:
+    """For a Pipeline, which sets a time limit on each exchange: one on each reply would cost a timer a reply."""
+    return redis.asyncio.Redis.from_url(
+        url, socket_timeout=None, socket_connect_timeout=5, retry=AsyncRetry(NoBackoff(), 0)
+    )
+
+
+def run(client: redis.Redis, command: Command[T]) -> T:
+    """Run one command on a blocking client. Raises StoreLostError where the server is away."""
+    try:
+        try:
+            return command.read(client.execute_command(*command.words))
+        except NoScriptError:
+            assert command.script
+            client.script_load(command.script.text)
+            return command.read(client.execute_command(*command.words))
+    except CONNECTION_ERRORS as error:
+        raise StoreLostError(str(error) or type(error).__name__) from error
+
+
+class Pipeline:
+    """Commands of concurrent tasks, sent together.
+
+    A lone command leaves at once. While one batch is under way, new commands collect and leave as the next batch when
+    it has been answered: with an fsync on each write, its cost falls once a batch and no task waits for a timer.
+
+    Each command is atomic by itself; a batch is not a transaction.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis, *, max_batch: int = 512) -> None:
+        self._client = client
+        self._max_batch = max_batch
+        self._waiting: list[tuple[Command[Any], asyncio.Future[Any]]] = []
+        self._sender: asyncio.Task[None] | None = None
+        self._connection: AbstractConnection | None = None
+
+    async def run(self, command: Command[T]) -> T:
+        """Raises StoreLostError where the server is away, redis.ResponseError where it refuses the command."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append((command, future))
+        if self._sender is None:
+            self._sender = asyncio.create_task(self._send())
+        return command.read(await future)
+
+    async def run_many(self, commands: Sequence[Command[T]]) -> list[T]:
+        return list(await asyncio.gather(*(self.run(command) for command in commands)))
+
+    async def aclose(self) -> None:
+        if self._sender is not None:
+            await self._sender
+        if self._connection is not None:
+            await self._connection.disconnect(nowait=True)
+            self._connection = None
+        await self._client.aclose()
+
+    async def _send(self) -> None:
+        # One turn of the loop: everything that is ready to run joins the first batch.
+        await asyncio.sleep(0)
+        try:
+            while self._waiting:
+                batch = self._waiting[: self._max_batch]
+                del self._waiting[: self._max_batch]
+                await self._exchange(batch)
+        finally:
+            self._sender = None
+
+    async def _exchange(self, batch: list[tuple[Command[Any], asyncio.Future[Any]]]) -> None:
+        try:
+            replies = await self._round_trip([command.words for command, _ in batch])
+            unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+            if unknown:
+                scripts = {script.sha: script for i in unknown if (script := batch[i][0].script)}
+                await self._round_trip([("SCRIPT", "LOAD", script.text) for script in scripts.values()])
+                again = await self._round_trip([batch[i][0].words for i in unknown])
+                for i, reply in zip(unknown, again, strict=True):
+                    replies[i] = reply
+        except CONNECTION_ERRORS as error:
+            await self._lose()
+            lost = StoreLostError(str(error) or type(error).__name__)
+            lost.__cause__ = error
+            replies = [lost] * len(batch)
+        except redis.RedisError as error:
+            await self._lose()
+            replies = [error] * len(batch)
+        except asyncio.CancelledError:
+            await self._lose()
+            for _, future in batch:
+                future.cancel()
+            raise
+        for (_, future), reply in zip(batch, replies, strict=True):
+            if future.done():
+                continue
+            if isinstance(reply, Exception):
+                future.set_exception(reply)
+            else:
+                future.set_result(reply)
+
+    async def _round_trip(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        async with asyncio.timeout(SOCKET_TIMEOUT_SECONDS):
+            return await self._talk(commands)
+
+    async def _talk(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        if self._connection is None:
+            # Not from the pool: a pool checks a connection for readability each time it is handed out.
+            pool = self._client.connection_pool
+            self._connection = pool.make_connection()
+            await self._connection.connect()
+        connection = self._connection
+        await connection.send_packed_command(connection.pack_commands(commands))
+        replies: list[Any] = []
+        for _ in commands:
+            try:
+                replies.append(await connection.read_response())
+            except redis.ResponseError as error:
+                # BusyLoadingError is a ConnectionError; it and its kin fall through to the caller.
+                replies.append(error)
+        return replies
+
+    async def _lose(self) -> None:
+        if self._connection is not None:
+            await self._connection.disconnect(nowait=True)
+            self._connection = None

@@ -1,0 +1,60 @@
+-- ARGV: now, queue, worker, how many, lease
+-- Returns {microseconds until the next timer or -1, lane, id, payload, times taken back, lane, id, …}.
+local now, queue, worker, n = clock(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
+local ready, timer = P .. 'ready:' .. queue, P .. 'timer:' .. queue
+local got = {-1}
+
+call('ZADD', P .. 'workers', int(now + ARGV[5]), worker)
+for _, lane in ipairs(call('ZRANGE', timer, '-inf', int(now), 'BYSCORE', 'LIMIT', 0, n + 64)) do touch(lane, now) end
+
+local function take(lane, quantum)
+  local s = settings(lane)
+  if s.paused then return 0 end
+  if s.c > 0 then quantum = math.min(quantum, s.c - call('HLEN', P .. 'f:' .. lane)) end
+  if quantum < 1 then return 0 end
+  local rate, taken = P .. 'r:' .. lane, 0
+  for _, id in ipairs(call('ZRANGE', P .. 'd:' .. lane, '-inf', int(now), 'BYSCORE', 'LIMIT', 0, quantum)) do
+    if s.rn > 0 then
+      local oldest = call('LINDEX', rate, -s.rn)
+      if oldest and tonumber(oldest) + s.rp > now then break end
+      call('RPUSH', rate, int(now))
+      call('LTRIM', rate, -s.rn, -1)
+    end
+    call('ZREM', P .. 'd:' .. lane, id)
+    call('HSET', P .. 'f:' .. lane, id, worker)
+    call('HSET', P .. 'w:' .. worker, id, lane)
+    taken = taken + 1
+    got[#got + 1] = lane
+    got[#got + 1] = id
+    got[#got + 1] = call('HGET', P .. 'msg', id)
+    got[#got + 1] = tonumber(call('HGET', P .. 'back', id) or 0)
+  end
+  return taken
+end
+
+-- Each lane in rotation gets an equal share of what is asked for, then goes to the end of the line. Each turn takes
+-- something or takes the lane out of rotation, so this ends; the bound keeps one call short all the same.
+local turns = 0
+while n > 0 and turns < 512 do
+  local lanes = call('ZRANGE', ready, 0, math.min(n, 64) - 1)
+  if #lanes == 0 then break end
+  local quantum = math.max(1, math.floor(n / #lanes))
+  for _, lane in ipairs(lanes) do
+    n = n - take(lane, math.min(quantum, n))
+    turns = turns + 1
+    call('ZREM', ready, lane)
+    rung[queue] = true -- going round is no news
+    touch(lane, now)
+    rung[queue] = nil
+    if n < 1 then break end
+  end
+end
+if call('ZCARD', ready) > 0 then
+  got[1] = 0
+  -- There is more than this worker can take: wake one that sleeps.
+  if n < 1 then ring(queue) end
+else
+  local first = call('ZRANGE', timer, 0, 0, 'WITHSCORES')
+  if first[1] then got[1] = math.max(0, tonumber(first[2]) - now) end
+end
+return got

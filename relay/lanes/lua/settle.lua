@@ -1,0 +1,23 @@
+-- ARGV: now, worker, then for each message: verb (ack, nack, retry, requeue), lane, id, due (retry only)
+-- Returns for each message 1, or 0 where the worker no longer holds it.
+local now, worker = clock(ARGV[1]), ARGV[2]
+local results, lanes = {}, {}
+for i = 3, #ARGV, 4 do
+  local verb, lane, id = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local held = holds(worker, lane, id)
+  if held then
+    if verb == 'retry' then
+      put_back(worker, lane, id, tonumber(ARGV[i + 3]))
+    elseif verb == 'requeue' then
+      put_back(worker, lane, id, now)
+    else
+      release(worker, lane, id)
+      if verb == 'nack' then call('HSET', P .. 'x:' .. lane, id, call('HGET', P .. 'msg', id)) end
+      finish(lane, id, now)
+    end
+    lanes[lane] = true
+  end
+  results[#results + 1] = held and 1 or 0
+end
+for lane in pairs(lanes) do touch(lane, now) end
+return results

@@ -1,0 +1,56 @@
+"""What an expression is evaluated on: one event, and what a recipe has made of it so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from relay.clock import isoformat
+from relay.model import JSON, Event
+
+
+class EventView:
+    """An event and its decoded body, as expressions see them: `$`, `$event`, `$headers`, `$query`."""
+
+    __slots__ = ("body", "event", "values")
+
+    def __init__(self, event: Event, body: JSON) -> None:
+        self.event = event
+        self.body = body
+        self.values: dict[str, Any] = {
+            "": body,
+            "event": {"id": event.id, "received_at": isoformat(event.received_ms), "type": event.type},
+            "headers": dict(event.headers),
+            "query": dict(event.query),
+        }
+
+
+class Scope:
+    """A view with what was picked, and what earlier steps saved.
+
+    saved        step → name → value; a step that was skipped isn't in it
+    delivery_id  of the delivery that is being rendered: `$delivery.id`
+    """
+
+    __slots__ = ("saved", "values", "view")
+
+    def __init__(
+        self,
+        view: EventView,
+        picks: Mapping[str, JSON] | None = None,
+        saved: Mapping[str, Mapping[str, JSON]] | None = None,
+        delivery_id: str = "",
+    ) -> None:
+        self.view = view
+        self.saved = saved or {}
+        self.values: dict[str, Any] = {**view.values, **(picks or {}), **self.saved}
+        if delivery_id:
+            self.values["delivery"] = {"id": delivery_id}
+
+    def reply(self, body: JSON) -> Scope:
+        """The same, with `$` as a destination's reply."""
+        scope = Scope.__new__(Scope)
+        scope.view = self.view
+        scope.saved = self.saved
+        scope.values = {**self.values, "": body}
+        return scope

@@ -1,0 +1,94 @@
+"""Words for people: the nearest known word, lists in a sentence, and durations with their unit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+from difflib import get_close_matches
+
+from relay.model import JSON
+
+_DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*$")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+
+#: More keys than this are not listed: the sentence has to stay one.
+_LISTED = 12
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was most likely meant, if any is near."""
+    choices = list(known)
+    by_lower = {choice.lower(): choice for choice in choices}
+    found = get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.6)
+    return by_lower[found[0]] if found else None
+
+
+def listed(words: Iterable[str]) -> str:
+    """`a`, `b`, `c` — each in backticks, cut after a dozen."""
+    every = list(words)
+    text = ", ".join(f"`{word}`" for word in every[:_LISTED])
+    more = len(every) - _LISTED
+    return f"{text} and {more} more" if more > 0 else text
+
+
+def unknown(kind: str, word: str, known: Iterable[str]) -> str:
+    """The sentence for a word nobody knows: the nearest one, and what there is."""
+    choices = list(known)
+    guess = nearest(word, choices)
+    if guess and len(choices) > _LISTED:
+        return f"unknown {kind} `{word}`: did you mean `{guess}`?"
+    hint = f"did you mean `{guess}`? " if guess else ""
+    there = f"there are {listed(choices)}" if choices else "there are none"
+    return f"unknown {kind} `{word}`: {hint}{there}"
+
+
+def parse_duration(text: object) -> timedelta:
+    """`30s`, `5m`, `2h`, `1d`. Raises ValueError with a sentence: a number without its unit is not guessed at."""
+    match = _DURATION.match(text) if isinstance(text, str) else None
+    if not match:
+        raise ValueError(f"a duration has a number and a unit, such as 30s, 5m, 2h or 1d; this is {shown(text)}")
+    try:
+        return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+    except OverflowError:
+        raise ValueError(f"{text} is too long a time") from None
+
+
+def kind_of(value: object) -> str:
+    """What a JSON value is, in the words of the docs."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case str():
+            return "text"
+        case int() | float():
+            return "a number"
+        case dict():
+            return "an object"
+        case list() | tuple():
+            return "a list"
+        case _:
+            return "a date"
+
+
+def shown(value: JSON | object, limit: int = 60) -> str:
+    """A value as it is quoted in a message: JSON, cut to `limit` characters."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int():
+            # str() of a huge integer is refused by Python itself (CVE-2020-10735).
+            text = str(value) if value.bit_length() < 4096 else "a very large number"
+        case str():
+            text = '"' + value[: limit + 1].replace("\n", "\\n") + '"'
+        case dict():
+            text = f"an object with {listed(str(key) for key in value)}" if value else "an empty object"
+        case list() | tuple():
+            text = f"a list of {len(value)}"
+        case _:
+            text = str(value)
+    return text if len(text) <= limit + 2 else text[:limit] + "…"

@@ -1,0 +1,256 @@
+"""Route: decode an event, find what its recipes want of it, write the deliveries."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from relay import log
+from relay.errors import BodyError, RecipeError
+from relay.memory import DecodedEvents
+from relay.messages import DeliverJob, RouteJob
+from relay.model import JSON, ROUTE_STEP, Event, Status, delivery_id
+from relay.recipes import EventView, Plan, Recipe, Scope, Workspace
+from relay.sources.decode import decode_event
+from relay.store import (
+    DELIVER_QUEUE,
+    ROUTE_QUEUE,
+    NewDelivery,
+    Store,
+    StoredEvent,
+    connection_lane,
+    recipe_lane,
+)
+
+
+class Router:
+    """Turns events into deliveries by the recipes of a workspace."""
+
+    def __init__(self, workspace: Workspace, store: Store, worker: str, decoded: DecodedEvents) -> None:
+        self.workspace = workspace
+        self._store = store
+        self._worker = worker
+        self._decoded = decoded
+        self._log = log.get()
+
+    async def route(self, jobs: Sequence[RouteJob]) -> None:
+        """Route each event and acknowledge its message, all in as few exchanges as there are steps to it."""
+        events = await self._store.events([job.event for job in jobs])
+        await asyncio.gather(*(self._route(job, stored) for job, stored in zip(jobs, events, strict=True)))
+
+    async def give_up(self, jobs: Sequence[RouteJob], times: int) -> None:
+        """The workers that tried to route these events died, time after time: a dead letter each."""
+        for job in jobs:
+            stored = await self._store.event(job.event)
+            summary = f"the worker died {times} times while it routed this event"
+            letters = [_letter(job, stored.event, job.recipe, Status.DEAD, summary, "worker died")] if stored else []
+            await self._write(job, "", "routed", letters)
+            self._log.error("event.gave_up", event_id=job.event, times=times)
+
+    async def _route(self, job: RouteJob, stored: StoredEvent | None) -> None:
+        started = time.perf_counter()
+        if stored is None:
+            # Swept, or written by nobody: there is nothing to route, and the message has to go.
+            await self._write(job, "", "skipped", [])
+            self._log.warning("event.missing", event_id=job.event)
+            return
+        edited = await self._edited(job, stored.event)
+        status, kind, deliveries = self._plan(job, edited)
+        deliveries = [*deliveries, *self._resolved(job, deliveries)]
+        if not await self._write(job, kind, status, deliveries):
+            self._log.warning("event.taken_back", event_id=job.event)
+            return
+        took_ms = round((time.perf_counter() - started) * 1000, 1)
+        made = sum(1 for delivery in deliveries if delivery.status is Status.WAITING)
+        dead = sum(1 for delivery in deliveries if delivery.status is Status.DEAD)
+        line: dict[str, Any] = {"event_id": job.event, "source": edited.source, "deliveries": made, "took_ms": took_ms}
+        if dead:
+            line |= {"dead": dead, "why": next(d.summary for d in deliveries if d.status is Status.DEAD)}
+        (self._log.warning if dead else self._log.info)("event.routed", **line)
+
+    async def _write(self, job: RouteJob, kind: str, status: str, deliveries: Sequence[NewDelivery]) -> bool:
+        return await self._store.routed(
+            self._worker, job.lane, job.message_id, job.event, kind, status, deliveries, again=job.again
+        )
+
+    async def _edited(self, job: RouteJob, event: Event) -> Event:
+        """The event with the body that an operator wrote for this dead letter, where one did."""
+        if not job.delivery:
+            return event
+        letter = await self._store.delivery(job.delivery)
+        return await edited_event(self._store, event, job.delivery, letter.edits if letter else 0)
+
+    def _plan(self, job: RouteJob, event: Event) -> tuple[str, str, list[NewDelivery]]:
+        """(the event's new status, its type, its deliveries)."""
+        source = self.workspace.sources.get(event.source)
+        wanted = [r for r in self.workspace.recipes_for(event.source) if job.recipe in ("", r.id)]
+        broken = [b for b in self.workspace.broken_for(event.source) if job.recipe in ("", b.id)]
+        waiting = [self._waits_for(job, event, b.id) for b in broken]
+        if not wanted:
+            return ("routed" if waiting else "skipped"), event.type, waiting
+        config = source.config if source is not None else None
+        try:
+            body = decode_event(event, config)
+        except BodyError as error:
+            letter = _letter(
+                job, event, job.recipe, Status.DEAD, f"the body can't be decoded: {error}", "undecodable body"
+            )
+            return "undecodable", event.type, [letter, *waiting]
+        view = EventView(event, body)
+        kind = event.type
+        if source is not None and source.event_type is not None:
+            kind = _kind(source.event_type, view)
+            view = EventView(_typed(event, kind), body)
+        if not job.delivery:
+            self._decoded.put(event.id, view.event, body)
+        planned = [delivery for recipe in wanted for delivery in self._recipe(job, recipe, view)]
+        return "routed", kind, [*planned, *waiting]
+
+    def _recipe(self, job: RouteJob, recipe: Recipe, view: EventView) -> list[NewDelivery]:
+        try:
+            plan = recipe.plan(view)
+        except RecipeError as error:
+            return [_letter(job, view.event, recipe.id, Status.DEAD, str(error), _cause(error), recipe.version)]
+        if plan.skipped is not None:
+            return [_letter(job, view.event, recipe.id, Status.SKIPPED, plan.skipped, "when", recipe.version)]
+        return planned_deliveries(recipe, plan, view.event.id, edited=job.delivery)
+
+    def _waits_for(self, job: RouteJob, event: Event, recipe: str) -> NewDelivery:
+        """A broken recipe may want this event: it waits, and is routed when the recipe has been mended."""
+        lane = recipe_lane(recipe)
+        letter = delivery_id(event.id, recipe, ROUTE_STEP)
+        payload = RouteJob(event.id, lane, letter, recipe, letter, again=job.again).payload()
+        return NewDelivery(
+            id=letter,
+            recipe=recipe,
+            version="",
+            step=ROUTE_STEP,
+            item="",
+            connection="",
+            status=Status.WAITING,
+            summary=f"waits for the recipe {recipe} to be mended; see relay check",
+            queue=ROUTE_QUEUE,
+            lane=lane,
+            payload=payload,
+        )
+
+    def _resolved(self, job: RouteJob, deliveries: Sequence[NewDelivery]) -> list[NewDelivery]:
+        """The letter that this routing was to resolve has ended, unless it was written anew."""
+        if not job.delivery or any(delivery.id == job.delivery for delivery in deliveries):
+            return []
+        made = sum(1 for delivery in deliveries if delivery.step != ROUTE_STEP)
+        status = Status.DELIVERED if made else Status.SKIPPED
+        summary = f"routed: {made} deliveries" if made else "no recipe wants it"
+        return [_resolution(job, status, summary)]
+
+
+async def edited_event(store: Store, event: Event, delivery: str, edits: int) -> Event:
+    """The event as the latest edit of this delivery has it."""
+    edit = await store.edit(delivery, edits) if edits else None
+    if edit is None:
+        return event
+    return replace(event, body=edit.body, headers={**event.headers, "content-type": edit.content_type})
+
+
+def planned_deliveries(recipe: Recipe, plan: Plan, event_id: str, edited: str = "") -> list[NewDelivery]:
+    """The deliveries of a plan. A step waits for its predecessors, unless a rule of the recipe skips it now.
+
+    `edited` is the dead letter whose edits stand in for the event's body.
+    """
+    ids = {step.step: delivery_id(event_id, recipe.id, step.step, step.item) for step in plan.steps}
+    skipped = _skipped(recipe, plan)
+    successors: dict[str, list[str]] = {}
+    for step in plan.steps:
+        if step.step not in skipped:
+            for need in step.needs:
+                successors.setdefault(need, []).append(ids[step.step])
+    deliveries = []
+    for step in plan.steps:
+        connection = recipe.steps[step.step].to
+        reason = skipped.get(step.step)
+        needs = {need: ids[need] for need in step.needs}
+        job = DeliverJob(ids[step.step], connection_lane(connection), event_id, needs)
+        deliveries.append(
+            NewDelivery(
+                id=ids[step.step],
+                recipe=recipe.id,
+                version=recipe.version,
+                step=step.step,
+                item=step.item,
+                connection=connection,
+                status=Status.SKIPPED if reason else Status.WAITING,
+                summary=reason or "",
+                cause="when" if reason else "",
+                needs=needs,
+                waits_for=sum(1 for need in step.needs if need not in skipped),
+                successors=tuple(successors.get(step.step, ())),
+                queue=DELIVER_QUEUE,
+                lane=connection_lane(connection),
+                payload=b"" if reason else job.payload(),
+                edited=edited,
+            )
+        )
+    return deliveries
+
+
+def _skipped(recipe: Recipe, plan: Plan) -> dict[str, str]:
+    """Steps that are skipped from the start, and those that use what such a step would have saved."""
+    skipped = {step.step: step.skipped for step in plan.steps if step.skipped is not None}
+    changed = True
+    while changed:
+        changed = False
+        for step in plan.steps:
+            gone = next((need for need in recipe.steps[step.step].hard_needs if need in skipped), None)
+            if gone is not None and step.step not in skipped:
+                skipped[step.step] = f"uses what {gone} saves, and {gone} was skipped"
+                changed = True
+    return skipped
+
+
+def _letter(
+    job: RouteJob, event: Event, recipe: str, status: Status, summary: str, cause: str, version: str = ""
+) -> NewDelivery:
+    return NewDelivery(
+        id=job.delivery or delivery_id(event.id, recipe, ROUTE_STEP),
+        recipe=recipe,
+        version=version,
+        step=ROUTE_STEP,
+        item="",
+        connection="",
+        status=status,
+        summary=summary,
+        cause=cause,
+    )
+
+
+def _resolution(job: RouteJob, status: Status, summary: str) -> NewDelivery:
+    return NewDelivery(
+        id=job.delivery,
+        recipe=job.recipe,
+        version="",
+        step=ROUTE_STEP,
+        item="",
+        connection="",
+        status=status,
+        summary=summary,
+    )
+
+
+def _cause(error: RecipeError) -> str:
+    """Without what changes from event to event: the place tells one mistake from another."""
+    return f"recipe error at {error.place}" if error.place else "recipe error"
+
+
+def _kind(expression: Any, view: EventView) -> str:
+    try:
+        value: JSON = expression.evaluate(Scope(view))
+    except RecipeError:
+        return ""
+    return "" if value is None or isinstance(value, (dict, list)) else str(value)[:200]
+
+
+def _typed(event: Event, kind: str) -> Event:
+    return replace(event, type=kind)

@@ -1,0 +1,89 @@
+"""The connection of the store, and how its errors are told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any, TypeVar
+
+import redis
+import redis.exceptions
+
+from relay.clock import isoformat, now_ms
+from relay.errors import StoreError, StoreFullError, StoreUnavailableError
+from relay.lanes import LIBRARY, Command, Pipeline, Script, StoreLostError, connect_async
+from relay.lanes.commands import Lanes
+from relay.lanes.script import Argument
+
+T = TypeVar("T")
+
+#: How soon a patient store asks again.
+_PAUSE_SECONDS = 0.1
+
+_LIBRARY = LIBRARY + files("relay.store").joinpath("lua/lib.lua").read_text()
+
+
+def store_script(name: str) -> Script:
+    return Script.of(name, _LIBRARY + files("relay.store").joinpath(f"lua/{name}.lua").read_text())
+
+
+class Base:
+    """What every part of the store shares: one pipeline, one prefix, one tree of errors."""
+
+    def __init__(self, url: str, prefix: str = "relay:", *, patient: bool = False) -> None:
+        """`patient`: wait for a store that is away or full instead of raising. Every command here can be repeated."""
+        self.url = url
+        self.patient = patient
+        self.prefix = prefix
+        self.lanes = Lanes(prefix + "lanes:")
+        self.keys = (self.lanes.prefix, prefix)
+        self._pipeline = Pipeline(connect_async(url))
+
+    def key(self, *parts: str) -> str:
+        return self.prefix + "".join(parts)
+
+    async def run(self, command: Command[T]) -> T:
+        """Raises StoreUnavailableError, StoreFullError (unless it is patient), StoreError."""
+        while True:
+            try:
+                return await self._run(command)
+            except (StoreUnavailableError, StoreFullError):
+                if not self.patient:
+                    raise
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _run(self, command: Command[T]) -> T:
+        try:
+            return await self._pipeline.run(command)
+        except StoreLostError as error:
+            raise StoreUnavailableError(f"the store can't be reached: {error}") from error
+        except redis.exceptions.OutOfMemoryError as error:
+            raise StoreFullError(f"the store is at its memory limit: {error}") from error
+        except redis.ResponseError as error:
+            raise _refusal(error) from error
+
+    async def ask(self, *words: Argument) -> Any:
+        """One plain Redis command, its reply as it comes."""
+        return await self.run(Command(words))
+
+    async def run_many(self, commands: Sequence[Command[Any]]) -> list[Any]:
+        """All of them in one exchange. Raises as `run` does, for the first that failed."""
+        return list(await asyncio.gather(*(self.run(command) for command in commands)))
+
+    async def aclose(self) -> None:
+        await self._pipeline.aclose()
+
+
+def _refusal(error: redis.ResponseError) -> StoreError:
+    words = str(error)
+    # A script's error wraps the first word of the server's.
+    if "OOM" in words:
+        return StoreFullError(f"the store is at its memory limit: {words}")
+    if any(word in words for word in ("MISCONF", "READONLY", "LOADING", "NOREPLICAS", "MASTERDOWN")):
+        return StoreUnavailableError(f"the store takes no writes: {words}")
+    return StoreError(f"the store refused a command: {words}")
+
+
+def audit_entry(who: str, what: str, target: str, **more: Any) -> dict[str, Any]:
+    return {"at": isoformat(now_ms()), "who": who, "what": what, "id": target, **more}

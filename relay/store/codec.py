@@ -1,0 +1,68 @@
+"""How events and edits are packed: a small JSON head, the raw body, and zstd over both."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import zstandard
+
+from relay.model import Event
+
+# Level 1 packs a 4 KB transcript in some 15 µs to a third; higher levels cost more than the disk they save.
+_compressor = zstandard.ZstdCompressor(level=1, write_content_size=True, write_checksum=False)
+_decompressor = zstandard.ZstdDecompressor()
+
+_HEAD = struct.Struct("<I")
+_PLAIN, _ZSTD = b"\x00", b"\x01"
+
+#: Below this zstd's own frame outweighs what it saves.
+_WORTH_PACKING_BYTES = 200
+
+
+def pack(head: Mapping[str, Any], body: bytes) -> bytes:
+    json = orjson.dumps(head)
+    whole = _HEAD.pack(len(json)) + json + body
+    if len(whole) < _WORTH_PACKING_BYTES:
+        return _PLAIN + whole
+    return _ZSTD + _compressor.compress(whole)
+
+
+def unpack(packed: bytes) -> tuple[dict[str, Any], bytes]:
+    whole = packed[1:] if packed[:1] == _PLAIN else _decompressor.decompress(packed[1:])
+    (length,) = _HEAD.unpack_from(whole)
+    start = _HEAD.size
+    return orjson.loads(whole[start : start + length]), whole[start + length :]
+
+
+def pack_event(event: Event) -> bytes:
+    head = {
+        "s": event.source,
+        "m": event.method,
+        "p": event.path,
+        "q": event.query,
+        "h": dict(event.headers),
+        "at": event.received_ms,
+        "k": event.key,
+        "r": event.remote,
+    }
+    return pack(head, event.body)
+
+
+def unpack_event(event_id: str, packed: bytes, event_type: str = "") -> Event:
+    head, body = unpack(packed)
+    return Event(
+        id=event_id,
+        source=head["s"],
+        method=head["m"],
+        path=head["p"],
+        query=tuple((key, value) for key, value in head["q"]),
+        headers=head["h"],
+        body=body,
+        received_ms=head["at"],
+        type=event_type,
+        key=head["k"],
+        remote=head["r"],
+    )

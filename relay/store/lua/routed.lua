@@ -1,0 +1,50 @@
+-- Writes the deliveries of an event, queues those that may go, and acknowledges the routing, in one act.
+-- ARGV: now, worker, lane and id of the routing message, event, its type, its new status, again ('1' = a replay), then
+-- for each delivery: id, recipe, version, step, item, connection, status, summary, cause, how many it waits for,
+-- successors, queue, lane, payload ('' = nothing to queue), order key, the letter whose edits it
+-- uses, its predecessors by step (JSON)
+-- Returns 1, or 0 where the worker no longer held the message and nothing was written.
+local now, worker, lane, message, event = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+if not holds(worker, lane, message) then return 0 end
+local now_ms = math.floor(now / 1000)
+local key = R .. 'e:' .. event
+local made, lanes, first = {}, {}, call('HGET', key, 'st') == 'caught'
+for i = 9, #ARGV, 17 do
+  local id, status, payload = ARGV[i], ARGV[i + 6], ARGV[i + 13]
+  local d = R .. 'd:' .. id
+  local is_new = call('HSETNX', d, 'ev', event) == 1
+  -- Routed twice is made once; a replay runs again what isn't under way.
+  local old = call('HGET', d, 'status')
+  if is_new or (ARGV[8] == '1' and (ended(old) or old == 'dead' or ARGV[i + 3] == '*')) then
+    if is_new then
+      made[#made + 1] = id
+      call('ZADD', R .. 'x:d', now_ms, id)
+      call('HSET', d, 'at', now_ms)
+      -- Counted as open here; `mark` closes it where it has ended already.
+      event_opens(event, 1)
+    end
+    call('HSET', d, 're', ARGV[i + 1], 'ver', ARGV[i + 2], 'st', ARGV[i + 3], 'em', ARGV[i + 4], 'co', ARGV[i + 5],
+         'need', ARGV[i + 9], 'nx', ARGV[i + 10], 'oks', '', 'n', 0, 'q', ARGV[i + 11], 'lane', ARGV[i + 12], 'ed', ARGV[i + 15], 'ne', ARGV[i + 16])
+    mark(id, status, now_ms, ARGV[i + 7], ARGV[i + 8])
+    if payload ~= '' then
+      if tonumber(ARGV[i + 9]) > 0 then
+        call('HSET', d, 'msg', payload)
+      else
+        put(ARGV[i + 11], ARGV[i + 12], id, payload, now + #made, ARGV[i + 14] ~= '' and string.sub(ARGV[i + 14], 2))
+        lanes[ARGV[i + 12]] = true
+      end
+    end
+  end
+end
+if #made > 0 then
+  local ds = call('HGET', key, 'ds') or ''
+  call('HSET', key, 'ds', ds .. (ds == '' and '' or ',') .. table.concat(made, ','))
+end
+call('HSET', key, 'st', ARGV[7], 'ty', ARGV[6])
+-- A caught event is open by one until it has been routed.
+if first then event_closes(event, 1, now_ms) end
+release(worker, lane, message)
+finish(lane, message, now)
+lanes[lane] = true
+for touched in pairs(lanes) do touch(touched, now + #made + 1) end
+return 1

@@ -1,0 +1,59 @@
+-- Records an attempt and moves its message, in one act.
+-- ARGV: now, worker, lane, delivery, verdict (delivered, skipped, retry, dead, hold), attempt ('' = none made),
+-- due in µs (retry), summary, cause, saved values, state and reason of the hold
+-- Returns 1, or 0 where the worker no longer held the message: then only the attempt is recorded, and a delivery.
+local now, worker, lane, id, verdict = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local now_ms = math.floor(now / 1000)
+local key = R .. 'd:' .. id
+local held = holds(worker, lane, id)
+if call('EXISTS', key) == 0 then
+  if held then
+    release(worker, lane, id)
+    finish(lane, id, now)
+    touch(lane, now)
+  end
+  return 0
+end
+-- A command whose answer was lost comes twice: the same attempt is recorded once.
+if ARGV[6] ~= '' and call('HGET', key, 'a:' .. (call('HGET', key, 'an') or '0')) ~= ARGV[6] then
+  call('HSET', key, 'a:' .. call('HINCRBY', key, 'an', 1), ARGV[6])
+  -- What only waits for credentials has not used up a try.
+  if verdict ~= 'hold' then call('HINCRBY', key, 'n', 1) end
+end
+local old = call('HGET', key, 'status')
+if ended(old) then
+  -- Another worker was first: an end stays the end that it is.
+  if held then
+    release(worker, lane, id)
+    finish(lane, id, now)
+    touch(lane, now)
+  end
+  return 0
+end
+if verdict == 'delivered' or verdict == 'skipped' then
+  if ARGV[10] ~= '' then call('HSET', key, 'sv', ARGV[10]) end
+  call('HDEL', key, 'due')
+  mark(id, verdict, now_ms, ARGV[8], ARGV[9])
+  if held then
+    release(worker, lane, id)
+    finish(lane, id, now)
+  end
+  proceed(id, now)
+elseif not held then
+  return 0
+elseif verdict == 'dead' then
+  call('HDEL', key, 'due')
+  mark(id, 'dead', now_ms, ARGV[8], ARGV[9])
+  release(worker, lane, id)
+  finish(lane, id, now)
+elseif verdict == 'retry' then
+  call('HSET', key, 'due', math.floor(ARGV[7] / 1000))
+  mark(id, 'retrying', now_ms, ARGV[8], ARGV[9])
+  put_back(worker, lane, id, tonumber(ARGV[7]))
+elseif verdict == 'hold' then
+  mark(id, 'waiting', now_ms, ARGV[8], ARGV[9])
+  put_back(worker, lane, id, now)
+  if not settings(lane).paused then pause(lane, ARGV[11], ARGV[12]) end
+end
+touch(lane, now)
+return held and 1 or 0

@@ -1,0 +1,208 @@
+"""The store's commands on the way of the data: accept, load, routed, settle. What operators ask is in operators.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import chain
+from typing import Any
+
+import orjson
+
+from relay.lanes import Command
+from relay.model import Attempt, Event
+from relay.store.base import Base, store_script
+from relay.store.codec import pack_event, unpack, unpack_event
+from relay.store.records import Edit, NewDelivery, StoredDelivery, StoredEvent
+
+_ACCEPT = store_script("accept")
+_ROUTED = store_script("routed")
+_SETTLE = store_script("settle")
+_SWEEP = store_script("sweep")
+
+#: Which queue a lane belongs to: Dramatiq has one consumer for each.
+ROUTE_QUEUE = "route"
+DELIVER_QUEUE = "deliver"
+
+
+def source_lane(source: str) -> str:
+    """The lane in which a source's events wait to be routed: a flood on one source delays no other."""
+    return f"in:{source}"
+
+
+def recipe_lane(recipe: str) -> str:
+    """The lane in which events wait for a recipe that is broken."""
+    return f"recipe:{recipe}"
+
+
+def connection_lane(connection: str) -> str:
+    return connection
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of an attempt, for the one act that records it and moves its message.
+
+    verdict   delivered, skipped, retry, dead, hold
+    hold      the lane's new state (held, off) and the reason
+    """
+
+    verdict: str
+    summary: str
+    cause: str = ""
+    attempt: Attempt | None = None
+    due_ms: int | None = None
+    saved: Mapping[str, Any] | None = None
+    hold: tuple[str, str] = ("", "")
+
+
+class Store(Base):
+    """Events, deliveries and the lanes they travel in. Every write is one atomic call."""
+
+    async def accept(self, event: Event, lane: str, payload: bytes, duplicates: timedelta | None = None) -> str | None:
+        """Keep an event and queue its routing. The id of the event that came with its key before, or None.
+
+        `duplicates` is how long a key is remembered; None where the event has none.
+        """
+        keyed = event.key if duplicates is not None else ""
+        window_ms = round(duplicates.total_seconds() * 1000) if duplicates is not None else 0
+        words = ("", event.id, event.source, keyed, window_ms, event.received_ms, pack_event(event), lane, payload)
+        earlier = await self.run(Command.call(_ACCEPT, self.keys, *words, read=bytes.decode))
+        return earlier or None
+
+    async def events(self, ids: Sequence[str]) -> list[StoredEvent | None]:
+        return await self.run_many([self._load_event(event_id) for event_id in ids])
+
+    async def event(self, event_id: str) -> StoredEvent | None:
+        return await self.run(self._load_event(event_id))
+
+    def _load_event(self, event_id: str) -> Command[StoredEvent | None]:
+        def read(reply: Any) -> StoredEvent | None:
+            packed, status, kind, deliveries = reply
+            if packed is None:
+                return None
+            event = unpack_event(event_id, packed, (kind or b"").decode())
+            return StoredEvent(event, status.decode(), tuple(filter(None, (deliveries or b"").decode().split(","))))
+
+        return Command(("HMGET", self.key("e:", event_id), "x", "st", "ty", "ds"), read)
+
+    async def routed(
+        self,
+        worker: str,
+        lane: str,
+        message_id: str,
+        event_id: str,
+        event_type: str,
+        status: str,
+        deliveries: Iterable[NewDelivery],
+        *,
+        again: bool = False,
+    ) -> bool:
+        """Write an event's deliveries and acknowledge its routing. False where the message had been taken back."""
+        words = chain.from_iterable(_delivery_words(delivery) for delivery in deliveries)
+        command = Command.call(
+            _ROUTED,
+            self.keys,
+            "",
+            worker,
+            lane,
+            message_id,
+            event_id,
+            event_type,
+            status,
+            int(again),
+            *words,
+            read=bool,
+        )
+        return await self.run(command)
+
+    def load_delivery(self, delivery_id: str) -> Command[StoredDelivery | None]:
+        return Command(
+            ("HGETALL", self.key("d:", delivery_id)),
+            lambda reply: StoredDelivery.read(delivery_id, _pairs(reply)) if reply else None,
+        )
+
+    async def delivery(self, delivery_id: str) -> StoredDelivery | None:
+        return await self.run(self.load_delivery(delivery_id))
+
+    async def deliveries(self, ids: Sequence[str]) -> list[StoredDelivery | None]:
+        return await self.run_many([self.load_delivery(delivery_id) for delivery_id in ids])
+
+    async def with_event(
+        self, delivery_id: str, event_id: str | None, predecessors: Sequence[str]
+    ) -> tuple[StoredDelivery | None, StoredEvent | None, list[StoredDelivery | None]]:
+        """Everything one attempt needs, in one exchange. `event_id` is None where the caller has it already."""
+        commands: list[Command[Any]] = [self.load_delivery(delivery_id), *map(self.load_delivery, predecessors)]
+        if event_id is not None:
+            commands.append(self._load_event(event_id))
+        replies = await self.run_many(commands)
+        event = replies.pop() if event_id is not None else None
+        return replies[0], event, replies[1:]
+
+    async def settle(self, worker: str, lane: str, delivery_id: str, settled: Settled) -> bool:
+        """Record an attempt and move its message. False where the message had been taken back from this worker."""
+        words = (
+            "",
+            worker,
+            lane,
+            delivery_id,
+            settled.verdict,
+            orjson.dumps(settled.attempt.as_json(), default=str) if settled.attempt else "",
+            (settled.due_ms or 0) * 1000,
+            settled.summary,
+            settled.cause,
+            orjson.dumps(settled.saved, default=str) if settled.saved else "",
+            *settled.hold,
+        )
+        return await self.run(Command.call(_SETTLE, self.keys, *words, read=bool))
+
+    async def edit(self, delivery_id: str, number: int) -> Edit | None:
+        head, packed = await self.ask("HMGET", self.key("d:", delivery_id), f"edit:{number}", f"eb:{number}")
+        return read_edit(number, head, packed) if head else None
+
+    async def keep_versions(self, versions: Mapping[tuple[str, str], str]) -> None:
+        """Remember recipes' texts, by recipe and version: a delivery is rendered by the one it was routed with."""
+        key = self.key("versions")
+        await self.run_many(
+            [Command(("HSETNX", key, f"{recipe}:{version}", text)) for (recipe, version), text in versions.items()]
+        )
+
+    async def version(self, recipe: str, version: str) -> str | None:
+        text = await self.ask("HGET", self.key("versions"), f"{recipe}:{version}")
+        return text.decode() if text is not None else None
+
+    async def sweep(self, ended_before_ms: int, limit: int = 200) -> int:
+        """Forget events whose every delivery ended before then. How many; as many as `limit` says there are more."""
+        return await self.run(Command.call(_SWEEP, self.keys, "", ended_before_ms, limit, read=int))
+
+    async def only_one(self, task: str, seconds: float) -> bool:
+        """True for one caller in so many seconds: what many workers could do, and one has to."""
+        return await self.ask("SET", self.key("only:", task), "1", "NX", "PX", round(seconds * 1000)) is not None
+
+    async def changed(self, name: str, value: str) -> bool:
+        """Remember a value; True where another was remembered before."""
+        before = await self.ask("HGET", self.key("remembered"), name)
+        await self.ask("HSET", self.key("remembered"), name, value)
+        return before is not None and before != value.encode()
+
+
+def read_edit(number: int, head: bytes, packed: bytes) -> Edit:
+    who = orjson.loads(head)
+    meta, body = unpack(packed)
+    return Edit(number, who["by"], who["at"], who["note"], body, meta["content_type"])
+
+
+def _delivery_words(d: NewDelivery) -> tuple[Any, ...]:
+    key = "" if d.order_key is None else "=" + d.order_key
+    successors = ",".join(d.successors)
+    return (
+        *(d.id, d.recipe, d.version, d.step, d.item, d.connection, d.status.value, d.summary, d.cause),
+        *(d.waits_for, successors, d.queue, d.lane, d.payload, key, d.edited, orjson.dumps(d.needs)),
+    )
+
+
+def _pairs(reply: Any) -> dict[bytes, bytes]:
+    if isinstance(reply, dict):
+        return reply
+    return dict(zip(reply[::2], reply[1::2], strict=True))

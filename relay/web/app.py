@@ -1,0 +1,102 @@
+"""The web process: the ASGI app, and uvicorn around it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from relay import __version__, log
+from relay.catch import Catcher
+from relay.errors import StoreError
+from relay.recipes import load_workspace
+from relay.settings import Settings
+from relay.store import Store
+from relay.web import health
+from relay.web.entrance import PREFIX, Entrance
+
+
+class App:
+    """Requests to `/in/…` go straight to the entrance; all others, and the process's life, are Starlette's."""
+
+    def __init__(self, settings: Settings, redis_url: str) -> None:
+        self.settings = settings
+        self.redis_url = redis_url
+        self.pages: ASGIApp = Starlette(
+            routes=[
+                Route("/", self.index),
+                Route("/healthz", self.healthz),
+                Route("/readyz", self.readyz),
+                Route("/metrics", self.metrics),
+            ],
+            lifespan=self.lifespan,
+        )
+        self.entrance: Entrance | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.entrance is not None and scope["type"] == "http" and scope["path"].startswith(PREFIX):
+            await self.entrance(scope, receive, send)
+        else:
+            await self.pages(scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _: Any) -> AsyncIterator[None]:
+        self.workspace = load_workspace(self.settings.recipes)
+        self.store = Store(self.redis_url, self.settings.redis_prefix)
+        self.entrance = Entrance(Catcher(self.workspace, self.store), self.settings.public_url, self.settings.max_body)
+        log.get().info("web.ready", sources=len(self.workspace.sources))
+        yield
+        await self.store.aclose()
+        log.get().info("web.stopped")
+
+    async def index(self, _: Request) -> Response:
+        return PlainTextResponse(f"Relay {__version__}\nPost to /in/<source>. How things are: /readyz\n")
+
+    async def healthz(self, _: Request) -> Response:
+        return _json(200, {"status": "alive", "version": __version__})
+
+    async def readyz(self, _: Request) -> Response:
+        ready, report = await health.readiness(self.workspace, self.store)
+        return _json(200 if ready else 503, report)
+
+    async def metrics(self, _: Request) -> Response:
+        try:
+            text = await health.metrics(self.store)
+        except StoreError as error:
+            return PlainTextResponse(f"{error}\n", 503)
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _json(status: int, body: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(body, option=orjson.OPT_INDENT_2), status, media_type="application/json")
+
+
+def serve(settings: Settings, redis_url: str, listener: socket.socket | None = None) -> None:
+    """Until SIGTERM or SIGINT: then requests under way are answered and no more are taken."""
+    config = uvicorn.Config(
+        App(settings, redis_url),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        backlog=2048,
+        # A keep-alive that ends just when the next request is sent costs the sender a retry.
+        timeout_keep_alive=65,
+        timeout_graceful_shutdown=round(settings.drain.total_seconds()),
+    )
+    uvicorn.Server(config).run(sockets=[listener] if listener is not None else None)

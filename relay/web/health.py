@@ -1,0 +1,106 @@
+"""`/healthz`, `/readyz` and `/metrics`: is the process alive, can events be caught and delivered, and how many were."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+
+from relay.catch import MEMORY_SHARE_LIMIT
+from relay.errors import StoreError
+from relay.lanes import Command, LaneState
+from relay.recipes import Workspace
+from relay.store import Operators, Store
+
+
+async def readiness(workspace: Workspace, store: Store) -> tuple[bool, dict[str, Any]]:
+    """Whether events can be caught and delivered; and what is disabled or held, and why."""
+    report: dict[str, Any] = {
+        "sources": [
+            {"name": s.name, "status": "unavailable", "reason": s.unavailable}
+            for s in workspace.sources.values()
+            if s.unavailable
+        ],
+        "recipes": [
+            {"name": b.id, "status": "broken", "reason": str(b.problems[0]) if b.problems else ""}
+            for b in workspace.broken.values()
+        ],
+    }
+    operators = Operators(store)
+    try:
+        lanes = await operators.lanes()
+        workers = await live_workers(store)
+        used, limit = await operators.memory()
+    except StoreError as error:
+        return False, {"status": "unready", "reason": str(error), **report}
+    report["lanes"] = [
+        {"name": lane.name, "status": lane.state, "reason": lane.reason, "waiting": lane.waiting}
+        for lane in lanes
+        if lane.state != "running" and (lane.waiting or lane.queue == "deliver")
+    ]
+    reasons = []
+    if not workers:
+        reasons.append("no worker is running: events are caught and wait")
+    if limit and used > limit * MEMORY_SHARE_LIMIT:
+        reasons.append(f"the store uses {used:,} of {limit:,} bytes: events are refused")
+    status = "unready" if reasons else "ready"
+    return not reasons, {"status": status, "reason": "; ".join(reasons), "workers": workers, **report}
+
+
+async def live_workers(store: Store) -> int:
+    now_us = time.time_ns() // 1000
+    return await store.run(Command(("ZCOUNT", store.lanes.prefix + "workers", now_us, "+inf"), int))
+
+
+class _Collector:
+    def __init__(self, counters: dict[str, int], lanes: list[LaneState], dead: int, memory: tuple[int, int]) -> None:
+        self.counters = counters
+        self.lanes = lanes
+        self.dead = dead
+        self.memory = memory
+
+    def collect(self) -> Iterator[Metric]:
+        events = CounterMetricFamily(
+            "relay_events", "Requests by source and what became of them.", labels=["source", "what"]
+        )
+        deliveries = CounterMetricFamily(
+            "relay_deliveries", "Changes of deliveries by connection and new status.", labels=["connection", "status"]
+        )
+        for name, number in self.counters.items():
+            what, _, whose = name.partition(":")
+            (events if what in ("caught", "duplicate") else deliveries).add_metric([whose, what], number)
+        yield events
+        yield deliveries
+        for field, about in (
+            ("waiting", "Messages that wait in a lane."),
+            ("in_flight", "Messages of a lane being worked on."),
+        ):
+            gauge = GaugeMetricFamily(f"relay_lane_{field}", about, labels=["lane"])
+            for lane in self.lanes:
+                gauge.add_metric([lane.name], getattr(lane, field))
+            yield gauge
+        stopped = GaugeMetricFamily(
+            "relay_lane_stopped", "1 where a lane is paused, held or off.", labels=["lane", "state"]
+        )
+        for lane in self.lanes:
+            stopped.add_metric([lane.name, lane.state], 0 if lane.state == "running" else 1)
+        yield stopped
+        yield GaugeMetricFamily("relay_dead_letters", "Dead letters that wait for somebody.", value=self.dead)
+        yield GaugeMetricFamily("relay_store_memory_bytes", "Memory the store uses.", value=self.memory[0])
+        yield GaugeMetricFamily("relay_store_memory_limit_bytes", "The store's limit; 0 is none.", value=self.memory[1])
+
+
+async def metrics(store: Store) -> bytes:
+    """In Prometheus's text format. Everything is counted in the store, so any web process tells the whole."""
+    operators = Operators(store)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(
+        _Collector(
+            await operators.counters(), await operators.lanes(), await operators.count_dead(), await operators.memory()
+        )
+    )
+    return generate_latest(registry)
