@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote, quote_plus, unquote
 
-import httpx
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from yarl import URL
 
 from connectors.encode import to_form, to_json, to_text, to_xml, urlencoded
 from connectors.http_config import HttpConfig, wrong_header
@@ -23,6 +23,7 @@ from relay.http import (
     RETRY_ON,
     Client,
     ClientOptions,
+    HttpRequest,
     Redactor,
     Sorting,
     base_headers,
@@ -94,7 +95,7 @@ class Request(Outgoing):
     def preview(self) -> dict[str, Any]:
         shown: dict[str, Any] = {
             "method": self.method,
-            "url": redact_url(self.shown_url),
+            "url": redact_url(str(URL(self.shown_url))),  # aiohttp spells URLs as yarl does
             "headers": redact_headers(self.headers, self.hidden),
         }
         if self.kind:
@@ -200,18 +201,11 @@ class Send(Action[HttpConfig, RequestFields, Request]):
 
     async def send(self, outgoing: Request, call: Call) -> Reply:
         assert isinstance(self.connection, Http)
-        request = httpx.Request(
-            outgoing.method, _parsed(outgoing.url), headers=outgoing.headers, content=outgoing.content
-        )
+        request = HttpRequest(outgoing.method, outgoing.url, outgoing.headers, outgoing.content)
         received = await self.connection.client.send(
             request, timeout=call.timeout, idempotent=self.config.idempotent and bool(self._idempotency_header)
         )
         return sort_response(received, self.sorting)
-
-
-@lru_cache(maxsize=1024)
-def _parsed(url: str) -> httpx.URL:
-    return httpx.URL(url)
 
 
 def _joined(base: str, path: str, *queries: str) -> str:

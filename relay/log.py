@@ -22,9 +22,7 @@ def set_up(log_format: str = "auto", *, process: str = "") -> None:
         structlog.processors.format_exc_info,
     ]
     if as_json:
-        renderer: Any = structlog.processors.JSONRenderer(
-            serializer=lambda value, **_: orjson.dumps(value, default=str).decode()
-        )
+        renderer: Any = structlog.processors.JSONRenderer(serializer=_json)
     else:
         renderer = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), pad_event_to=20, pad_level=False)
     structlog.configure(

@@ -23,8 +23,7 @@ import redis
 
 from relay import embedded, log
 from relay.errors import ConfigError, StoreUnavailableError
-from relay.lanes.commands import Lanes
-from relay.lanes.connection import StoreLostError, connect, run
+from relay.lanes import connect
 from relay.settings import Settings
 
 #: A child that ran so long has recovered: the next restart is quick again.
@@ -40,7 +39,6 @@ class _Child:
     command: list[str]
     environment: dict[str, str] = field(default_factory=dict)
     pass_fds: tuple[int, ...] = ()
-    worker_id: str = ""
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     failures: int = 0
@@ -152,9 +150,7 @@ class Supervisor:
         web = [*relay, "web", "--supervised", "--fd", str(fd)]
         self._children.append(_Child("web", web, environment, pass_fds=(fd,)))
         for number in range(self.settings.workers):
-            worker_id = f"{socket.gethostname()}:{os.getpid()}:{number + 1}"
-            worker = [*relay, "worker", "--supervised", "--worker-id", worker_id]
-            self._children.append(_Child(f"worker-{number + 1}", worker, environment, worker_id=worker_id))
+            self._children.append(_Child(f"worker-{number + 1}", [*relay, "worker", "--supervised"], environment))
         for child in self._children:
             if child.process is None:
                 child.start()
@@ -188,20 +184,7 @@ class Supervisor:
                 pause = child.plan_restart()
                 self.log.error("process.died", process=child.name, status=_status(status), restart_in_s=round(pause, 2))
             if child.process is None and time.monotonic() >= child.due:
-                self._take_back(child)
                 child.start()
-
-    def _take_back(self, child: _Child) -> None:
-        """A worker that is known to be dead needs no lease to run out."""
-        if not child.worker_id:
-            return
-        client = connect(self.redis_url, socket_timeout=2)
-        try:
-            run(client, Lanes(self.settings.redis_prefix + "lanes:").take_back(child.worker_id))
-        except (StoreLostError, redis.RedisError):
-            self.log.warning("worker.take_back_later", worker=child.worker_id)
-        finally:
-            client.close()
 
     # -- stopping
 

@@ -10,9 +10,10 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 # Dramatiq reads this when it is imported: how soon a consumer looks again after the store was away.
@@ -143,7 +144,7 @@ class Process:
     deliverer: Deliverer
     router: Router
 
-    def __init__(self, settings: Settings, redis_url: str, worker_id: str | None = None) -> None:
+    def __init__(self, settings: Settings, redis_url: str) -> None:
         self.settings = settings
         self.redis_url = redis_url
         self.log = log.get()
@@ -151,7 +152,6 @@ class Process:
             redis_url,
             prefix=settings.redis_prefix + "lanes:",
             middleware=[EventLoop(self), RetryPolicies(self)],
-            worker_id=worker_id,
             capacity={ROUTE_QUEUE: ROUTE_BUNDLE * ROUTE_CALLS, DELIVER_QUEUE: settings.concurrency},
         )
         self._stopping = threading.Event()
@@ -191,6 +191,9 @@ class Process:
         self.router = Router(workspace, self._store, worker, decoded)
         self.deliverer = Deliverer(workspace, self._store, worker, decoded, self._connections)
         await put_in_force(workspace, self._store)
+        for dead in dead_neighbours(await self._store.run(self._store.lanes.workers())):
+            taken_back = await self._store.run(self._store.lanes.take_back(dead))
+            self.log.warning("worker.taken_back", worker=dead, messages=taken_back)
         self._keeper = asyncio.create_task(self._keep_house())
 
     async def clean_up(self) -> None:
@@ -232,6 +235,27 @@ class Process:
         worker.stop(timeout=round(self.settings.drain.total_seconds() * 1000))
         self.broker.close()
         self.log.info("worker.stopped", worker=self.broker.worker_id)
+
+
+def dead_neighbours(workers: Sequence[str]) -> list[str]:
+    """Workers of this machine that are no more: their work need not wait until their leases run out."""
+    dead = []
+    for worker in workers:
+        host, _, rest = worker.partition(":")
+        pid = rest.partition(":")[0]
+        if host == socket.gethostname() and pid.isdigit() and not _alive(int(pid)):
+            dead.append(worker)
+    return dead
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 async def put_in_force(workspace: Workspace, store: Store) -> None:

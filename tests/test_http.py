@@ -4,7 +4,6 @@ import socket
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
@@ -12,6 +11,7 @@ from relay.errors import HoldError, PermanentError
 from relay.http import (
     Client,
     ClientOptions,
+    HttpRequest,
     PrivateAddressError,
     Redactor,
     guard,
@@ -97,7 +97,7 @@ class Rebinding(AbstractResolver):
 async def send(url: str, resolver: AbstractResolver, **options: Any) -> None:
     client = Client(ClientOptions(resolver=resolver, connect_timeout=timedelta(seconds=0.3), **options))
     try:
-        await client.send(httpx.Request("GET", url), timeout=timedelta(seconds=2))
+        await client.send(HttpRequest("GET", url, {}), timeout=timedelta(seconds=2))
     finally:
         await client.aclose()
 

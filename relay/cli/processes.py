@@ -82,7 +82,6 @@ def worker(
     data: Data = None,
     redis_url: RedisUrl = None,
     supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
-    worker_id: Annotated[str | None, typer.Option("--worker-id", hidden=True)] = None,
 ) -> None:
     """Run a worker process alone: it routes and delivers. Its store is --redis-url, or that of a running relay up.
 
@@ -94,7 +93,7 @@ def worker(
     log.set_up(settings.log, process="worker")
     if supervised:
         end_with_parent()
-    Process(settings, store_url(settings), worker_id).run()
+    Process(settings, store_url(settings)).run()
 
 
 def _prepare(folder: Path) -> None:

@@ -7,7 +7,7 @@ redact   keeps secrets out of previews, records and errors
 reply    decodes a reply by its content type
 """
 
-from relay.http.client import USER_AGENT, Client, ClientOptions, base_headers
+from relay.http.client import USER_AGENT, Client, ClientOptions, HttpRequest, base_headers
 from relay.http.guard import PrivateAddressError, is_private, open_socket, refusal
 from relay.http.outcome import (
     HOLD_ON,
@@ -30,6 +30,7 @@ __all__ = [
     "USER_AGENT",
     "Client",
     "ClientOptions",
+    "HttpRequest",
     "PrivateAddressError",
     "Received",
     "Redactor",

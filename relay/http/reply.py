@@ -90,9 +90,9 @@ def _element(element: Any) -> JSON:
             content[name].append(value)
         else:
             content[name] = [content[name], value]
-    text = (element.text or "").strip()
     if not content:
-        return text or None
+        return element.text or ""
+    text = (element.text or "").strip()
     if text:
         content["#text"] = text
     return content

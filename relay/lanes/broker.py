@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 def new_worker_id() -> str:
+    """Host, process and a random part: who comes after on the same host can tell that the process is no more."""
     return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
 
 
@@ -45,7 +46,7 @@ class LaneBroker(Broker):
 
     url            Redis 7.2+ or Valkey: redis://, rediss:// or unix://
     prefix         of every key
-    worker_id      the name under which this process holds leases; one that supervises it may take them back by it
+    worker_id      the name under which this process holds leases; never that of a process before it
     lease_seconds  how long a worker that says nothing is believed to be alive
     capacity       most messages in this process at once, by queue; others get Dramatiq's prefetch
     """

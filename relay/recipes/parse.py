@@ -14,6 +14,7 @@ from relay.recipes import yaml_tree
 from relay.recipes.expression import compile_expression
 from relay.recipes.filters.moments import zone_of
 from relay.recipes.graph import circle, in_order
+from relay.recipes.hints import stray_paths
 from relay.recipes.names import BUILT_IN, RESERVED, Names
 from relay.recipes.parse_step import StepReader, read_condition, step_roots
 from relay.recipes.reader import Reader
@@ -255,6 +256,10 @@ class _RecipeReader:
         for name in self.picks:
             if name not in self.used and isinstance(mapping, Mapping):
                 self.reader.warning(mapping.keys[name].place, f"`{name}` is picked, and nothing uses it")
+        names = {*self.picks, *(name for name, step in steps.items() if step.save)}
+        for node in (mapping, *(step.with_node for step in steps.values())):
+            for place, message in stray_paths(node, names) if node is not None else ():
+                self.reader.warning(place, message)
         if not tests and "tests" not in self.root:
             self.reader.warning(self.root.place, "the recipe has no tests")
 

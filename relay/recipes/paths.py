@@ -26,6 +26,9 @@ _QUOTED = re.compile(r"""^\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')\s*$""")
 _INDEX = re.compile(r"^\s*(-?\d{1,9})\s*$")
 _MISSING = object()
 
+#: Each `..` multiplies the matches by the depth of the body, which a sender chooses.
+_MOST_DESCENTS = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Ref:
@@ -208,6 +211,8 @@ def _many(jsonpath: str, written: str, place: Place) -> Any:
         raise ConfigError(f"{written}: backticks and `=~` are not part of a path here; use a filter", place)
     if len(jsonpath) > 1000:
         raise ConfigError("this path is too long", place)
+    if bare.count("..") > _MOST_DESCENTS:
+        raise ConfigError(f"{written}: a path has `..` at most twice", place)
     try:
         return _parsed(jsonpath)
     except Exception as error:

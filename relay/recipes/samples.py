@@ -39,19 +39,20 @@ def sample_event(
     """A file as an event of a source. Raises ConfigError where it can't be read, or changed as asked.
 
     change   path into the body → new value, such as {"$.conversation.rating": 2}
-    headers  beside the content type, which follows from the file's ending
+    headers  with a content type where the file's ending doesn't tell it
     """
-    content_type = _CONTENT_TYPES.get(path.suffix)
+    every = {key.lower(): value for key, value in (headers or {}).items()}
+    content_type = every.get("content-type") or _CONTENT_TYPES.get(path.suffix)
     if content_type is None:
-        raise ConfigError(f"a sample's name ends in {listed(_CONTENT_TYPES)}, and this is {path.name}")
+        endings = listed(_CONTENT_TYPES)
+        raise ConfigError(f"{path.name}: a sample's name ends in {endings}, or a content-type header says what it is")
+    every["content-type"] = content_type
     try:
         body = path.read_bytes()
     except FileNotFoundError:
         raise ConfigError(f"there is no sample {path}") from None
     except OSError as error:
         raise ConfigError(f"the sample {path} can't be read: {error.strerror}") from None
-    every = {key.lower(): value for key, value in (headers or {}).items()}
-    content_type = every.setdefault("content-type", content_type)
     if change:
         body = _changed(body, content_type, change, path)
     return Event(

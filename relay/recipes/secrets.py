@@ -18,6 +18,10 @@ _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _MAX_BYTES = 1_000_000
 
 
+#: In place of what is unset, so that the rest can be checked. It is good base64 and good hexadecimal.
+STAND_IN = "0" * 32
+
+
 @dataclass
 class Resolver:
     """Fills in references. What is unset is noted, and a stand-in put in its place."""
@@ -58,7 +62,7 @@ class Resolver:
             except UnsetSecretError as error:
                 self.unset.append(error)
                 self.nodes.add(id(node))
-                return "unset"
+                return STAND_IN
 
         return _REFERENCE.sub(value_of, node.text)
 

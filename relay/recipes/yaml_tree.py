@@ -140,7 +140,7 @@ class _Builder:
             if not isinstance(key_node, yaml.ScalarNode):
                 where = self.place(key_node)
                 if self.text[node.start_mark.index :].startswith("{{"):
-                    raise ConfigError('text with {{ … }} has to be in quotes: "{{ … }}"', place)
+                    raise ConfigError(f'{_BRACES_WORDS}: "{{{{ … }}}}"', place)
                 raise ConfigError("a key has to be text", where)
             key = self.scalar(key_node, self.place(key_node))
             if key.text in mapping.keys:
@@ -224,6 +224,7 @@ def _after_space(raw: str, position: int) -> int:
 _QUOTE_IT = "put the whole value in quotes"
 _IN_QUOTES = "a value inside that holds , : { } [ ] or quotes has to be in quotes as a whole"
 _UNFINISHED = {
+    "while parsing a flow node": f"a `[` or `{{` above isn't closed properly; {_IN_QUOTES}",
     "while scanning a quoted scalar": "the quote that opens here is never closed",
     "while parsing a flow mapping": f"the `{{` here isn't closed properly; {_IN_QUOTES}",
     "while parsing a flow sequence": f"the `[` here isn't closed properly; {_IN_QUOTES}",
@@ -232,10 +233,15 @@ _UNFINISHED = {
 
 def _explained(error: yaml.MarkedYAMLError, text: str, file: str) -> ConfigError:
     mark = error.problem_mark or error.context_mark
+    if error.context_mark is not None and error.context == "while scanning an alias":
+        mark = error.context_mark
     if mark is None:
         return ConfigError(f"this is not YAML: {error.problem}", Place(file))
     lines = text.splitlines()
     line = lines[mark.line] if mark.line < len(lines) else ""
+    if braces := _BRACES.search(line):
+        at = Place(file, mark.line + 1, braces.end() - 1)
+        return ConfigError(f'{_BRACES_WORDS}: {_QUOTE_IT}, as in text: "{{{{ $name }}}} left"', at)
     message = _trap(error, line, mark.column)
     if message is None and error.context_mark is not None:
         # An open quote or bracket is noticed only where it should have ended: point at where it began.
@@ -248,6 +254,7 @@ def _explained(error: yaml.MarkedYAMLError, text: str, file: str) -> ConfigError
 
 
 _BRACES = re.compile(r"(?:[:\-\[,{]\s+|^\s*)\{\{")
+_BRACES_WORDS = "text with {{ … }} has to be in quotes"
 _AFTER_QUOTE = re.compile(r"""[:\-]\s+(?:"[^"]*"|'[^']*')\s*\S""")
 
 
@@ -255,8 +262,6 @@ def _trap(error: yaml.MarkedYAMLError, line: str, column: int) -> str | None:
     """The sentence for a mistake that is made often, or None."""
     problem = f"{error.context} {error.problem}"
     here = line[column : column + 1]
-    if _BRACES.search(line):
-        return f'text with {{{{ … }}}} has to be in quotes: {_QUOTE_IT}, as in text: "{{{{ $name }}}} left"'
     if "\t" in line[: len(line) - len(line.lstrip())] or here == "\t":
         return "YAML is indented with spaces; this line has a tab"
     if here in "@`%" and here and "cannot start" in problem:

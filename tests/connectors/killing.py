@@ -115,7 +115,7 @@ def at_random(folder: Path, rounds: int) -> int:
     """Two processes append to one file, are killed at any moment, and start again where nobody acknowledged."""
     root = folder / "random"
     chance = random.Random(7)
-    count, killed = 400, 0
+    count, killed = 1500, 0
     acknowledged: set[int] = set()
     for round_ in range(rounds + 1):
         pids = []

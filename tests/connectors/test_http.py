@@ -204,6 +204,22 @@ def test_a_path_goes_below_the_base_url(base: str, path: str, url: str) -> None:
     assert url_of(connection(base), path=path) == url
 
 
+async def test_a_path_travels_as_it_is_shown(sink: RecordingServer) -> None:
+    async with connected(f"{sink.url}/v2") as made:
+        for path in ("/a%2Fb/100%/ü d", "/a:b@c/$Bug", "/x;y=1,2/(3)", "/%E2%82%AC/%25"):
+            await post(made, path=path, query={"q": "a/b?c&d=%2F+ é"})
+            assert f"{sink.url}{sink.requests[-1].target}" == url_of(made, path=path, query={"q": "a/b?c&d=%2F+ é"})
+            assert sink.requests[-1].query == [("q", "a/b?c&d=%2F+ é")]
+
+
+async def test_a_post_without_a_body_says_so(sink: RecordingServer) -> None:
+    async with connected(sink.url) as made:
+        await post(made)
+    (request,) = sink.requests
+    assert request.headers["content-length"] == "0"
+    assert "content-type" not in request.headers
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -295,7 +311,7 @@ def test_a_wrong_with_is_named() -> None:
         (b'{"id": 12345678901234567890123}', "application/json", {"id": 12345678901234567890123}),
         (b'{"id": 1}', "application/problem+json; charset=utf-8", {"id": 1}),
         (b"a=1&b=&a=2", "application/x-www-form-urlencoded", {"a": ["1", "2"], "b": ""}),
-        (b'<r a="1"><i>x</i><i/></r>', "text/xml", {"r": {"@a": "1", "i": ["x", None]}}),
+        (b'<r a="1"><i>x</i><i/></r>', "text/xml", {"r": {"@a": "1", "i": ["x", ""]}}),
         (b"ok", "text/plain", "ok"),
         ("é".encode("latin-1"), "text/plain; charset=latin-1", "é"),
         (b"", "application/json", None),

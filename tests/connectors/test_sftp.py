@@ -340,9 +340,11 @@ class Plain(asyncssh.SFTPServer):
 @contextlib.asynccontextmanager
 async def plain_server(folder: Path, kind: type[Plain] = Plain) -> AsyncIterator[SftpServer]:
     key, login = asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ssh-ed25519")
+    accepted: list[asyncssh.SSHServerConnection] = []
     server = await asyncssh.listen(
         "127.0.0.1",
         0,
+        acceptor=accepted.append,
         server_host_keys=[key],
         authorized_client_keys=asyncssh.import_authorized_keys(login.export_public_key().decode()),
         sftp_factory=lambda channel: kind(channel, chroot=str(folder).encode()),
@@ -357,6 +359,9 @@ async def plain_server(folder: Path, kind: type[Plain] = Plain) -> AsyncIterator
             folder,
         )
     finally:
+        for connection in accepted:
+            connection.abort()
+            await connection.wait_closed()
         server.close()
         await server.wait_closed()
 

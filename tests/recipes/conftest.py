@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -31,8 +32,8 @@ class Address(Fields):
 
 class NoteWith(Fields):
     title: str
-    tags: list[str] = []
-    row: dict[str, Any] = {}
+    tags: list[str] = Field(default_factory=list)
+    row: dict[str, Any] = Field(default_factory=dict)
     address: Address | None = None
     hidden: str | None = None
 
@@ -83,7 +84,7 @@ class Desk(Connector[DeskConfig]):
     summary = "A desk."
     Config = DeskConfig
     actions = (Note, Phone)
-    example = {"team": "support"}
+    example = MappingProxyType({"team": "support"})
 
 
 RELAY_YAML = """\

@@ -86,13 +86,16 @@ def test_expressions_mean_what_they_say(evaluate: Evaluate, text: str, value: An
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("$.contact.email", "$.contact.email: no `email` in $.contact; there are `id`, `name`, `phone`, `closed-at`, `2fa`"),
+        (
+            "$.contact.email",
+            "$.contact.email: no `email` in $.contact; there are `id`, `name`, `phone`, `closed-at`, `2fa`",
+        ),
         ("$.contact.nmae", "did you mean `name`?"),
         ("$.rating.x", "$.rating is a number, so it has no `x`"),
         ("$.contact.phone.x", "$.contact.phone is null, so it has no `x`"),
         ("$.tags[2]", "no item 2 in $.tags, which has 2"),
         ("$.tags.sku", "$.tags is a list, so `sku` is in its items"),
-        ('$headers["x-no"]', 'no `x-no` in $headers; there are `content-type`'),
+        ('$headers["x-no"]', "no `x-no` in $headers; there are `content-type`"),
         ("$.text < 3", 'text can\'t be compared with a number (add `| number` to the text): "5" < 3'),
         ("$.text * 3", "`*` doesn't work between text and a number"),
         ("$.contact.phone + 1", "add `| default(0)` where it may be absent"),
@@ -101,7 +104,7 @@ def test_expressions_mean_what_they_say(evaluate: Evaluate, text: str, value: An
         ("($.contact | keys)[9]", "there is no item 9"),
         ('$.contact.name | date("DD")', 'date: "Ana" is not an ISO 8601 date'),
     ],
-)  # fmt: skip
+)
 def test_what_an_event_lacks_is_said_in_words_with_a_place(evaluate: Evaluate, text: str, message: str) -> None:
     with pytest.raises(RecipeError) as caught:
         evaluate(text, BODY)
@@ -140,14 +143,14 @@ def test_what_an_event_lacks_is_said_in_words_with_a_place(evaluate: Evaluate, t
         ("$.a == and 1", "`and` has no meaning here"),
         ("($.a", "1:1: this `(` is never closed"),
         ("$.a)", "1:4: `)` closes nothing"),
-        ('$.a == "x', "1:8: the quote \" that opens here is never closed"),
+        ('$.a == "x', '1:8: the quote " that opens here is never closed'),
         ("$.a | pad(3", "has to be in quotes"),
         ("$.a[", "1:4: this `[` is never closed"),
         ("$.closed-at", '1:10: a key with a dash is written in brackets: ["closed-at"]'),
         ("$.a?.b", "1:4: `?` goes at the end of a path"),
         ("$.", "1:2: after `.` comes a key"),
         ("$.a.[0]", "after `.` comes a key"),
-        ("name", "a picked value is `$name`, text is \"name\""),
+        ("name", 'a picked value is `$name`, text is "name"'),
         ("None", "`None` has no meaning here"),
         ("lower($.a)", "write it after a value, as in $.name | lower"),
         ("$.a if $.b", "`if` needs an `else`"),
@@ -156,6 +159,7 @@ def test_what_an_event_lacks_is_said_in_words_with_a_place(evaluate: Evaluate, t
         ("$.a | ", "after `|` comes the name of a filter"),
         ("$.a[*] =~ 'x'", "to compare, write `==`"),
         ('$.a[?(@.b =~ "(a+)+")]', "`=~` are not part of a path"),
+        ("$..a..b..c", "a path has `..` at most twice"),
         ("$.a.`len`", "after `.` comes a key"),
         ("", "an expression is missing here"),
         ("1e999", "this number is too long"),
@@ -163,7 +167,7 @@ def test_what_an_event_lacks_is_said_in_words_with_a_place(evaluate: Evaluate, t
         ("(" * 60, "nested too deeply"),
         ("not " * 2000 + "1", "nested too deeply"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_in_an_expression_is_found_when_it_is_read(evaluate: Evaluate, text: str, message: str) -> None:
     names = Names(picks=frozenset({"name"}), saves={"sheet": ("range",), "slack": ()})
     with pytest.raises(ConfigError) as caught:

@@ -1,4 +1,4 @@
-"""docs/filters.md, made from the filters' own declarations: `python -m relay.recipes.filters.docs > docs/filters.md`."""
+"""docs/filters.md, made from the filters' declarations: `python -m relay.recipes.filters.docs > docs/filters.md`."""
 
 from __future__ import annotations
 

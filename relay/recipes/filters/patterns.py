@@ -71,7 +71,7 @@ def _pattern(source: str) -> Pattern:
 
 
 def _walk(items: list[Any], repeats: list[frozenset[str]], *, inside: bool) -> int:
-    """Collect what the open repeats match; gives the work that the closed ones add. Raises ValueError."""
+    """Collect what the open repeats match; gives how many ways the closed ones leave. Raises ValueError."""
     factor = 1
     for operator, argument in items:
         if operator in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT):
@@ -90,15 +90,16 @@ def _walk(items: list[Any], repeats: list[frozenset[str]], *, inside: bool) -> i
 
 
 def _repeat(argument: Any, repeats: list[frozenset[str]], *, inside: bool) -> int:
-    _, most, body = argument
-    items = list(body)
+    least, most, items = int(argument[0]), int(argument[1]), list(argument[2])
     if most == 1:
-        return 2 * _walk(items, repeats, inside=inside)
-    if inside:
+        return (2 - least) * _walk(items, repeats, inside=inside)
+    if inside and least != most:
         raise ValueError("a repeat inside a repeat, such as (a+)+, can take for ever; write it without the inner one")
     if most <= _SMALL:
-        return int(most) * _walk(items, repeats, inside=True)
-    _walk(items, repeats, inside=True)
+        ways: int = (most - least + 1) * _walk(items, repeats, inside=True) ** most
+        return ways
+    if _walk(items, repeats, inside=True) > 1:
+        raise ValueError("something optional inside a repeat, such as (a?b)+, can take for ever; write it without")
     # Both cases: a flag such as (?i) may hold here.
     repeats.append(frozenset(form for item in items for c in _matched(item) for form in (c, c.lower(), c.upper())))
     return 1

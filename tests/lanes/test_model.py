@@ -1,0 +1,287 @@
+"""The lanes against a plain Python model of them, on a real Valkey: whatever is done, in whatever order."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+import redis
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from relay.lanes.commands import LaneLimits, Lanes, NewMessage, Settlement
+from relay.lanes.connection import run
+
+SECOND = 1_000_000
+LEASE = 10 * SECOND
+LANES = ["a", "b", "c"]
+WORKERS = ["w1", "w2"]
+
+lanes_ = st.sampled_from(LANES)
+workers_ = st.sampled_from(WORKERS)
+keys_ = st.sampled_from([None, None, "k1", "k2"])
+
+_prefixes = itertools.count()
+
+
+@dataclass
+class Message:
+    id: str
+    key: str | None
+    due: int
+
+
+@dataclass
+class Lane:
+    """A lane as plain Python would have it: everything that waits, in the order it came."""
+
+    waiting: dict[str, Message] = field(default_factory=dict)
+    in_flight: dict[str, tuple[str, Message]] = field(default_factory=dict)
+    order: dict[str, list[str]] = field(default_factory=dict)
+    dead: set[str] = field(default_factory=set)
+    taken: list[int] = field(default_factory=list)
+    paused: bool = False
+    concurrency: int = 0
+    rate: int = 0
+    period: int = 0
+
+    def eligible(self, now: int) -> list[Message]:
+        """What may be taken now, limits aside: due, and the first of its key."""
+        if self.paused:
+            return []
+        first = [m for m in self.waiting.values() if m.key is None or self.order[m.key][0] == m.id]
+        return sorted((m for m in first if m.due <= now), key=lambda m: (m.due, m.id))
+
+    def room(self, now: int) -> int:
+        room = 1_000_000
+        if self.concurrency:
+            room = self.concurrency - len(self.in_flight)
+        if self.rate:
+            room = min(room, self.rate - sum(1 for at in self.taken if at > now - self.period))
+        return max(0, room)
+
+    def leave(self, message: Message) -> None:
+        if message.key is not None:
+            self.order[message.key].remove(message.id)
+
+
+class LanesMachine(RuleBasedStateMachine):
+    client: redis.Redis
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lanes = Lanes(f"model{next(_prefixes)}:")
+        self.now = 1_700_000_000 * SECOND
+        self.model = {name: Lane() for name in LANES}
+        self.lease: dict[str, int] = {}
+        self.finished: set[str] = set()
+        self.all: set[str] = set()
+        self.numbers = itertools.count()
+
+    def run(self, command):  # type: ignore[no-untyped-def]
+        return run(self.client, command)
+
+    @rule(name=lanes_, delay=st.sampled_from([0, 0, 0, 1, 5]), key=keys_, number=st.integers(1, 3))
+    def enqueue(self, name: str, delay: int, key: str | None, number: int) -> None:
+        self.now += 10
+        messages = []
+        for index in range(number):
+            message = Message(f"m{next(self.numbers):04}", key, self.now + (delay * SECOND if delay else index))
+            self.model[name].waiting[message.id] = message
+            self.all.add(message.id)
+            if key is not None:
+                self.model[name].order.setdefault(key, []).append(message.id)
+            due = message.due if delay else None
+            messages.append(NewMessage("q", name, message.id, message.id.encode(), due, key))
+        assert self.run(self.lanes.enqueue(messages, self.now)) == [True] * number
+
+    @rule(name=lanes_)
+    def enqueue_again_what_is_there(self, name: str) -> None:
+        lane = self.model[name]
+        known = [*lane.waiting, *lane.in_flight]
+        if known:
+            again = NewMessage("q", name, known[0], b"other")
+            assert self.run(self.lanes.enqueue([again], self.now)) == [False]
+
+    @rule(worker=workers_, limit=st.integers(1, 8))
+    def fetch(self, worker: str, limit: int) -> None:
+        self.now += 10
+        _, fetched = self.run(self.lanes.fetch("q", worker, limit, LEASE, self.now))
+        self.lease[worker] = self.now + LEASE
+        assert len(fetched) <= limit
+        before = {name: (lane.eligible(self.now), lane.room(self.now)) for name, lane in self.model.items()}
+        for name, lane in self.model.items():
+            taken = [message.id for message in fetched if message.lane == name]
+            eligible, room = before[name]
+            may_go = []
+            keys = set()
+            for message in eligible:
+                if message.key is None or message.key not in keys:
+                    may_go.append(message.id)
+                    keys.add(message.key)
+            assert taken == may_go[: len(taken)], "the first that are due, in their order"
+            assert len(taken) <= room, "never beyond concurrency and rate"
+            for id_ in taken:
+                lane.in_flight[id_] = (worker, lane.waiting.pop(id_))
+                if lane.rate:
+                    lane.taken.append(self.now)
+        for message in fetched:
+            assert message.payload == message.id.encode()
+        if len(fetched) < limit:
+            for name, lane in self.model.items():
+                assert not (lane.eligible(self.now) and lane.room(self.now)), f"{name} had something to take"
+        elif limit >= len(LANES):
+            served = {message.lane for message in fetched}
+            hungry = {name for name, (eligible, room) in before.items() if eligible and room}
+            assert hungry <= served, "each lane gets its share"
+
+    @rule(
+        worker=workers_,
+        verb=st.sampled_from(["ack", "nack", "retry", "requeue"]),
+        pick=st.integers(0, 10),
+        delay=st.integers(0, 5),
+    )
+    def settle(self, worker: str, verb: str, pick: int, delay: int) -> None:
+        self.now += 10
+        held = [
+            (name, id_)
+            for name, lane in self.model.items()
+            for id_, (who, _) in lane.in_flight.items()
+            if who == worker
+        ]
+        if not held:
+            return
+        name, id_ = held[pick % len(held)]
+        due = self.now + delay * SECOND
+        settlement = Settlement(verb, name, id_, due)  # type: ignore[arg-type]
+        other = next(who for who in WORKERS if who != worker)
+        assert self.run(self.lanes.settle(other, [settlement], self.now)) == [False], "not who holds it"
+        assert self.run(self.lanes.settle(worker, [settlement], self.now)) == [True]
+        assert self.run(self.lanes.settle(worker, [settlement], self.now)) == [False], "not twice"
+        lane = self.model[name]
+        _, message = lane.in_flight.pop(id_)
+        if verb in ("retry", "requeue"):
+            message.due = due if verb == "retry" else self.now
+            lane.waiting[id_] = message
+        else:
+            lane.leave(message)
+            (lane.dead if verb == "nack" else self.finished).add(id_)
+
+    @rule(name=lanes_, pick=st.integers(0, 10))
+    def drop_what_waits(self, name: str, pick: int) -> None:
+        lane = self.model[name]
+        if lane.waiting:
+            id_ = sorted(lane.waiting)[pick % len(lane.waiting)]
+            assert self.run(self.lanes.change("drop", name, [id_], now_us=self.now)) == 1
+            lane.leave(lane.waiting.pop(id_))
+            self.finished.add(id_)
+        for id_ in list(lane.in_flight)[:1]:
+            assert self.run(self.lanes.change("drop", name, [id_], now_us=self.now)) == 0
+
+    @rule(name=lanes_)
+    def revive_the_dead(self, name: str) -> None:
+        lane = self.model[name]
+        if not lane.dead:
+            return
+        id_ = min(lane.dead)
+        self.now += 10
+        assert self.run(self.lanes.change("revive", name, [id_], now_us=self.now)) == 1
+        lane.dead.discard(id_)
+        lane.waiting[id_] = Message(id_, None, self.now)
+
+    @rule(seconds=st.sampled_from([0.001, 0.5, 1, 3, 12]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += round(seconds * SECOND)
+
+    @rule(name=lanes_, paused=st.booleans())
+    def pause_or_resume(self, name: str, paused: bool) -> None:
+        if paused:
+            self.run(self.lanes.pause("q", name, "a test", now_us=self.now))
+        else:
+            self.run(self.lanes.resume("q", name, now_us=self.now))
+        self.model[name].paused = paused
+
+    @rule(name=lanes_, concurrency=st.integers(0, 3), rate=st.integers(0, 3), period=st.sampled_from([1, 4]))
+    def configure(self, name: str, concurrency: int, rate: int, period: int) -> None:
+        lane = self.model[name]
+        # A rate counts from when it is set; changing it while it holds would ask for what was taken before it did.
+        if bool(rate) != bool(lane.rate) or not lane.rate:
+            lane.rate, lane.period, lane.taken = rate, period * SECOND, []
+            self.client.delete(f"{self.lanes.prefix}r:{name}")
+        lane.concurrency = concurrency
+        limits = LaneLimits(name, "q", concurrency, lane.rate, timedelta(microseconds=lane.period))
+        self.run(self.lanes.configure([limits], self.now))
+
+    @rule(worker=workers_, reap=st.booleans())
+    def beat(self, worker: str, reap: bool) -> None:
+        kept, back = self.run(self.lanes.beat(worker, LEASE, reap=reap, now_us=self.now))
+        assert kept == (worker in self.lease)
+        self.lease[worker] = self.now + LEASE
+        expected = 0
+        if reap:
+            for dead in [who for who, until in self.lease.items() if until <= self.now]:
+                expected += self.lose(dead)
+                del self.lease[dead]
+        assert back == expected
+
+    @rule(worker=workers_)
+    def a_worker_is_known_to_be_dead(self, worker: str) -> None:
+        assert self.run(self.lanes.take_back(worker, self.now)) == self.lose(worker)
+        self.lease.pop(worker, None)
+
+    def lose(self, worker: str) -> int:
+        lost = 0
+        for lane in self.model.values():
+            for id_, (who, message) in list(lane.in_flight.items()):
+                if who == worker:
+                    del lane.in_flight[id_]
+                    message.due = self.now
+                    lane.waiting[id_] = message
+                    lost += 1
+        return lost
+
+    @invariant()
+    def nothing_is_lost_and_the_counts_agree(self) -> None:
+        for state in self.run(self.lanes.stats(LANES)):
+            lane = self.model[state.name]
+            assert (state.waiting, state.in_flight, state.dead) == (
+                len(lane.waiting),
+                len(lane.in_flight),
+                len(lane.dead),
+            )
+        somewhere = set(self.finished)
+        for lane in self.model.values():
+            somewhere |= {*lane.waiting, *lane.in_flight, *lane.dead}
+        assert somewhere == self.all
+
+    @precondition(lambda self: self.all)
+    @rule()
+    def the_timer_says_when_to_look_again(self) -> None:
+        wait, _ = self.run(self.lanes.fetch("q", "looker", 0, LEASE, self.now))
+        due = []
+        for lane in self.model.values():
+            # How long a full rate or a full lane holds is told when it opens; here only what waits for its time.
+            if not lane.paused and not lane.rate and not lane.concurrency:
+                due += [m.due for m in lane.waiting.values() if m.key is None or lane.order[m.key][0] == m.id]
+        if due:
+            assert wait is not None
+            assert wait <= max(0, min(due) - self.now)
+
+    def teardown(self) -> None:
+        keys = list(self.client.scan_iter(f"{self.lanes.prefix}*", count=1000))
+        if keys:
+            self.client.delete(*keys)
+
+
+@pytest.mark.timeout(240)
+def test_the_lanes_do_what_the_model_does(valkey: redis.Redis) -> None:
+    machine = type("Machine", (LanesMachine,), {"client": valkey})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=120, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
