@@ -174,7 +174,9 @@ class Deliverer:
                     f"version {delivery.version} of the recipe {delivery.recipe} isn't kept; replay takes the newest",
                     cause="recipe version missing",
                 )
-            self._versions[key] = parse_recipe(delivery.recipe, text, f"{delivery.recipe}@{delivery.version}")
+            self._versions[key] = parse_recipe(
+                delivery.recipe, text, f"{delivery.recipe}@{delivery.version}", retries=self.workspace.retries
+            )
         return self._versions[key]
 
     async def _body(

@@ -161,7 +161,7 @@ def planned_deliveries(recipe: Recipe, plan: Plan, event_id: str, edited: str = 
     `edited` is the dead letter whose edits stand in for the event's body.
     """
     ids = {step.step: delivery_id(event_id, recipe.id, step.step, step.item) for step in plan.steps}
-    skipped = _skipped(recipe, plan)
+    skipped = {step.step: step.skipped for step in plan.steps if step.skipped is not None}
     successors: dict[str, list[str]] = {}
     for step in plan.steps:
         if step.step not in skipped:
@@ -194,20 +194,6 @@ def planned_deliveries(recipe: Recipe, plan: Plan, event_id: str, edited: str = 
             )
         )
     return deliveries
-
-
-def _skipped(recipe: Recipe, plan: Plan) -> dict[str, str]:
-    """Steps that are skipped from the start, and those that use what such a step would have saved."""
-    skipped = {step.step: step.skipped for step in plan.steps if step.skipped is not None}
-    changed = True
-    while changed:
-        changed = False
-        for step in plan.steps:
-            gone = next((need for need in recipe.steps[step.step].hard_needs if need in skipped), None)
-            if gone is not None and step.step not in skipped:
-                skipped[step.step] = f"uses what {gone} saves, and {gone} was skipped"
-                changed = True
-    return skipped
 
 
 def _letter(

@@ -156,10 +156,9 @@ def try_(
         raise typer.Exit(WRONG)
     found = workspace.recipes.get(name)
     if found is None:
-        from relay.recipes.words import nearest
+        from relay.recipes.words import unknown
 
-        hint = nearest(name, workspace.recipes)
-        raise ConfigError(f"no recipe is called {name!r}{hint}")
+        raise ConfigError(unknown("recipe", name, workspace.recipes))
     headers = dict(_pair(text, ":", "--header") for text in header or ())
     replies = {step: _json_file(path) for step, path in (_pair(text, "=", "--reply") for text in reply or ())}
     results = try_event(found, workspace, sample_event(found.catch, event, headers=headers), replies)

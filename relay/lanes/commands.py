@@ -134,9 +134,9 @@ class Lanes:
     def take_back(self, worker: str, now_us: int | None = None) -> Command[int]:
         return Command.call(_TAKE_BACK, self.keys, _now(now_us), worker, read=int)
 
-    def workers(self) -> Command[list[str]]:
+    def workers(self) -> Command[Sequence[str]]:
         """Everybody who holds a lease, run out or not."""
-        return Command(("ZRANGE", self.prefix + "workers", 0, -1), lambda reply: [_text(worker) for worker in reply])
+        return Command(("ZRANGE", self.prefix + "workers", 0, -1), lambda reply: tuple(map(_text, reply)))
 
     def configure(self, limits: Sequence[LaneLimits], now_us: int | None = None) -> Command[None]:
         words: Iterable[Argument] = chain.from_iterable(

@@ -56,7 +56,7 @@ class Answer:
 
 class RecordingServer:
     """`with RecordingServer() as server:` then `server.answer(503, headers={"Retry-After": "7"})` and look at
-    `server.requests`. Answers are given in turn; where none is left, 200 and `{}`.
+    `server.requests`. Answers are given in turn; where none is left, `by_path`'s, else `default`, which is 200 and `{}`.
 
     It is strict: a request that is not well-formed HTTP/1.1 with a Host and an exact length is answered 400, and
     named in `server.complaints`, which must be empty when the server is left.
@@ -64,6 +64,7 @@ class RecordingServer:
 
     def __init__(self, default: Answer = Answer(body={})) -> None:
         self.default = default
+        self.by_path: dict[str, Answer] = {}
         self.requests: list[Recorded] = []
         self.complaints: list[str] = []
         self._answers: deque[Answer] = deque()
@@ -101,9 +102,12 @@ class RecordingServer:
         self.port = server.sockets[0].getsockname()[1]
         self._started.set()
         loop.run_forever()
-        server.close()
-        for _ in range(10):  # connections that were just accepted get a handler, so that it can close them
+        # Accept no more, and let those just accepted get their handler, which closes them; only then may the server go.
+        for listening in server.sockets:
+            loop.remove_reader(listening.fileno())
+        for _ in range(10):
             loop.run_until_complete(asyncio.sleep(0))
+        server.close()
         for task in self._tasks:
             task.cancel()
         loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
@@ -136,7 +140,7 @@ class RecordingServer:
         request = _parsed(await reader.readuntil(b"\r\n\r\n"))
         body = await reader.readexactly(int(request.headers.get("content-length", "0")))
         self.requests.append(Recorded(request.method, request.target, request.headers, body))
-        answer = self._answers.popleft() if self._answers else self.default
+        answer = self._answers.popleft() if self._answers else self.by_path.get(request.path, self.default)
         await asyncio.sleep(answer.delay_seconds)
         if answer.instead:
             await _misbehave(answer, writer)

@@ -13,9 +13,9 @@ for i = 9, #ARGV, 17 do
   local id, status, payload = ARGV[i], ARGV[i + 6], ARGV[i + 13]
   local d = R .. 'd:' .. id
   local is_new = call('HSETNX', d, 'ev', event) == 1
-  -- Routed twice is made once; a replay runs again what isn't under way.
+  -- Routed twice is made once; a replay runs again what isn't under way; a letter that is routed resolves itself.
   local old = call('HGET', d, 'status')
-  if is_new or (ARGV[8] == '1' and (ended(old) or old == 'dead' or ARGV[i + 3] == '*')) then
+  if is_new or id == message or (ARGV[8] == '1' and (ended(old) or old == 'dead')) then
     if is_new then
       made[#made + 1] = id
       call('ZADD', R .. 'x:d', now_ms, id)
