@@ -11,27 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from relay.errors import ConfigError
-
-_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(B|KB|MB|GB)?\s*$", re.IGNORECASE)
-_SIZES = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3}
-_DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*$")
-_DURATIONS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def parse_size(text: str) -> int:
-    """`10MB` in bytes. Raises ValueError."""
-    match = _SIZE.match(text)
-    if not match:
-        raise ValueError(f"a size is a number and a unit, such as 512KB or 10MB; this is {text!r}")
-    return round(float(match[1]) * _SIZES[(match[2] or "B").upper()])
-
-
-def parse_duration(text: str) -> timedelta:
-    """`30s`, `5m`, `2h`, `7d`. Raises ValueError."""
-    match = _DURATION.match(text)
-    if not match:
-        raise ValueError(f"a duration is a number and a unit, such as 30s, 5m, 2h or 7d; this is {text!r}")
-    return timedelta(seconds=float(match[1]) * _DURATIONS[match[2]])
+from relay.units import format_duration, format_size, parse_duration, parse_size
 
 
 def _port(text: str) -> int:
@@ -114,7 +94,7 @@ class Settings:
 
     def environment(self) -> dict[str, str]:
         """These settings as variables, for a child process."""
-        return {f"RELAY_{setting.name.upper()}": _text(getattr(self, setting.name)) for setting in _settings()}
+        return {f"RELAY_{s.name.upper()}": _text(s, getattr(self, s.name)) for s in _settings()}
 
     def rows(self) -> list[tuple[str, str, str, str]]:
         """(name, value, where it came from, what it is for)."""
@@ -133,11 +113,14 @@ def _settings() -> list[Any]:
     return [setting for setting in fields(Settings) if "read" in setting.metadata]
 
 
-def _text(value: Any) -> str:
-    return f"{value.total_seconds():g}s" if isinstance(value, timedelta) else str(value)
+def _text(setting: Any, value: Any) -> str:
+    """As the variable has to be written for the same value."""
+    if setting.metadata["read"] is parse_size:
+        return format_size(value)
+    return format_duration(value) if isinstance(value, timedelta) else str(value)
 
 
-def _redacted(name: str, value: Any) -> str:
-    if name == "redis_url":
+def _redacted(setting: Any, value: Any) -> str:
+    if setting.name == "redis_url":
         return re.sub(r"(?<=//)([^/@]*:)[^/@]*@", r"\1***@", value)
-    return _text(value)
+    return _text(setting, value)

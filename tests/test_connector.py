@@ -141,7 +141,7 @@ def test_a_size_has_a_unit(text: Any, size: int) -> None:
 
 @pytest.mark.parametrize("settings", [{"patience": "5"}, {"patience": 5}, {"most": "5"}, {"most": True}])
 def test_what_has_no_unit_is_refused(settings: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match="with its unit"):
+    with pytest.raises(ValidationError, match="and its unit"):
         PagerConfig.model_validate({**Pager.example, **settings})
 
 

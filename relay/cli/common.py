@@ -19,7 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from relay.errors import ConfigError
-from relay.settings import Settings, parse_duration
+from relay.settings import Settings
+from relay.units import parse_duration
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from relay.errors import PermanentError
+from relay.units import DURATION_PATTERN, parse_duration, parse_size
 
 
 class Fields(BaseModel):
@@ -32,33 +33,17 @@ _RATE = re.compile(r"^\s*(\d+)\s*/\s*(\d*)\s*(s|sec|second|m|min|minute|h|hour|d
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
-_DURATION_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|KiB|MiB|GiB)", re.IGNORECASE)
-_SIZE_BYTES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-
-
 def _duration(value: Any) -> Any:
-    if isinstance(value, timedelta):
-        return value
-    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"a duration is a number with its unit, such as 30s, 5m or 2h; this is {value!r}")
-    return timedelta(seconds=float(match[1]) * _DURATION_SECONDS[match[2]])
+    return value if isinstance(value, timedelta) else parse_duration(value)
 
 
 def _size(value: Any) -> Any:
-    if type(value) is int:
-        return value
-    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"a size is a number with its unit, such as 500KB or 1MB; this is {value!r}")
-    return int(float(match[1]) * _SIZE_BYTES[match[2].lower()])
+    return value if type(value) is int else parse_size(value)
 
 
 #: `30s`, `5m`, `2h`, `1d` in YAML; a timedelta in code.
 Duration = Annotated[
-    timedelta, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": rf"^{_DURATION.pattern}$"})
+    timedelta, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})
 ]
 #: `500KB`, `1MB` in YAML; a number of bytes in code.
 SIZE_VALIDATOR = BeforeValidator(_size)

@@ -14,7 +14,7 @@ from relay.recipes.paths import Ref
 from relay.recipes.policies import read_policy
 from relay.recipes.reader import Reader
 from relay.recipes.recipe import DEFAULT_TIMEOUT, Condition, OnFail, OnUnknown, Step
-from relay.recipes.render import Value, compile_value, is_expression
+from relay.recipes.render import Value, compile_fields, is_expression
 from relay.recipes.words import unknown
 from relay.recipes.yaml_tree import Mapping, Node, Scalar, Sequence
 from relay.retry import RetryPolicy
@@ -49,7 +49,7 @@ class StepReader:
         do_node = mapping.get("do")
         when = read_condition(reader, mapping.get("when"), names)
         with_node = self.with_of(mapping)
-        fields = reader.compiled(with_node.place, lambda: compile_value(with_node, names, keep_empty=keep_empty))
+        fields = reader.compiled(with_node.place, lambda: compile_fields(with_node, names, keep_empty=keep_empty))
         save = self.save(mapping, names, name, place)
         after = self.after(mapping, name)
         needs, hard = self.needs(after, [*(fields or _NOTHING).refs], when, save)

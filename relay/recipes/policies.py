@@ -6,9 +6,10 @@ from collections.abc import Mapping as Map
 from datetime import timedelta
 
 from relay.recipes.reader import Reader
-from relay.recipes.words import parse_duration, unknown
+from relay.recipes.words import unknown
 from relay.recipes.yaml_tree import Mapping, Node, Scalar, Sequence, plain
 from relay.retry import DEFAULT_POLICY, RetryPolicy
+from relay.units import parse_duration
 
 #: More attempts than this are a loop, not a policy.
 _MOST_TIMES = 100

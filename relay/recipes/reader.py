@@ -9,8 +9,9 @@ from typing import TypeVar
 
 from relay.errors import ConfigError, Place
 from relay.recipes.recipe import Problem
-from relay.recipes.words import kind_of, listed, nearest, parse_duration, unknown
+from relay.recipes.words import kind_of, listed, nearest, unknown
 from relay.recipes.yaml_tree import Mapping, Node, Scalar, Sequence, plain
+from relay.units import parse_duration
 
 T = TypeVar("T")
 

@@ -67,6 +67,18 @@ def compile_value(node: Node, names: Names, *, keep_empty: bool = False) -> Valu
     raise AssertionError(node)
 
 
+#: The fields of a `with` that are cells of a table.
+ROWS = ("row", "rows", "columns")
+
+
+def compile_fields(node: Mapping, names: Names, *, keep_empty: bool = False) -> Value:
+    """A step's `with`. A row keeps its empty cells: without them its columns would depend on the event."""
+    parts = {
+        key: compile_value(value, names, keep_empty=keep_empty or key in ROWS) for key, value in node.values.items()
+    }
+    return _object(parts, keep_empty=keep_empty)
+
+
 def _constant(value: Any) -> Value:
     return Value(lambda values: value, (), True)
 

@@ -1,16 +1,11 @@
-"""Words for people: the nearest known word, lists in a sentence, and durations with their unit."""
+"""Words for people: the nearest known word, lists in a sentence, kinds of values."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from datetime import timedelta
 from difflib import get_close_matches
 
 from relay.model import JSON
-
-_DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*$")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 #: More keys than this are not listed: the sentence has to stay one.
 _LISTED = 12
@@ -41,17 +36,6 @@ def unknown(kind: str, word: str, known: Iterable[str]) -> str:
     hint = f"did you mean `{guess}`? " if guess else ""
     there = f"there are {listed(choices)}" if choices else "there are none"
     return f"unknown {kind} `{word}`: {hint}{there}"
-
-
-def parse_duration(text: object) -> timedelta:
-    """`30s`, `5m`, `2h`, `1d`. Raises ValueError with a sentence: a number without its unit is not guessed at."""
-    match = _DURATION.match(text) if isinstance(text, str) else None
-    if not match:
-        raise ValueError(f"a duration has a number and a unit, such as 30s, 5m, 2h or 1d; this is {shown(text)}")
-    try:
-        return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
-    except OverflowError:
-        raise ValueError(f"{text} is too long a time") from None
 
 
 def kind_of(value: object) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from relay.sources.config import SourceConfig
 from relay.sources.presets import PRESETS, Preset
-from relay.sources.units import format_duration, format_size
+from relay.units import format_duration, format_size
 
 #: A marker, what is generated, and the end marker.
 _BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -56,7 +56,7 @@ class Answer:
 
 class RecordingServer:
     """`with RecordingServer() as server:` then `server.answer(503, headers={"Retry-After": "7"})` and look at
-    `server.requests`. Answers are given in turn; where none is left, `by_path`'s, else `default`, which is 200 and `{}`.
+    `server.requests`. Answers are given in turn; where none is left, `by_path`'s, else `default`: 200 and `{}`.
 
     It is strict: a request that is not well-formed HTTP/1.1 with a Host and an exact length is answered 400, and
     named in `server.complaints`, which must be empty when the server is left.

@@ -283,8 +283,8 @@ def test_a_header_cannot_smuggle_anything(headers: dict[str, str]) -> None:
         ({"auth": {"bearer": "a\nb"}}, "line break"),
         ({"auth": {"header": "X Y", "value": "v"}}, "name of the header"),
         ({"headers": {"Host": "x"}}, "set by the relay"),
-        ({"connect_timeout": "10"}, "with its unit"),
-        ({"max_reply": "much"}, "with its unit"),
+        ({"connect_timeout": "10"}, "and its unit"),
+        ({"max_reply": "much"}, "and its unit"),
         ({"idempotency_header": "a b"}, "name of a header"),
     ],
 )

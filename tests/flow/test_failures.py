@@ -45,7 +45,7 @@ def test_a_destination_that_answers_503_for_ten_seconds_gets_everything_in_the_e
             def delivered() -> int:
                 return len(relay.rows("deliveries", "list", "--status", "delivered", "--limit", "1000"))
 
-            # The default policy's steps are 5 s and 1 min: whoever failed twice in the ten seconds comes after a minute.
+            # The default policy waits 5 s, then a minute: whoever failed twice in the ten seconds comes late.
             eventually(lambda: delivered() == EVENTS, 90, pause=0.5)
             assert relay.rows("dead", "list") == []
             healed.join()

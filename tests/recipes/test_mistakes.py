@@ -141,7 +141,7 @@ MISTAKES = [
     (
         "a duration without its unit",
         change("do: note", "do: note\n    timeout: 30"),
-        "low.yaml:10:14: a duration has a number and a unit, such as 30s",
+        "low.yaml:10:14: a duration is a number and its unit: 30s",
     ),
     (
         "a policy misspelt",

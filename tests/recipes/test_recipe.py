@@ -83,12 +83,12 @@ def test_a_pick_that_cannot_be_made_is_an_error_with_its_place(recipe: Recipe, v
     )
 
 
-def test_types_survive_and_nulls_are_left_out(recipe: Recipe, view: View) -> None:
+def test_types_survive_and_nulls_are_left_out_but_not_of_a_row(recipe: Recipe, view: View) -> None:
     plan = recipe.plan(view(BODY))
 
     fields = recipe.steps["sheet"].render(Scope(view(BODY), plan.picks))
 
-    assert fields == {"row": {"Name": "Ana", "Rating": 2}, "fixed": [1, True, "$5", "0123"]}
+    assert fields == {"row": {"Name": "Ana", "Email": None, "Rating": 2}, "fixed": [1, True, "$5", "0123"]}
 
 
 def test_keep_empty_keeps_nulls(recipe: Recipe, view: View) -> None:

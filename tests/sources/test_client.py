@@ -48,7 +48,7 @@ def test_what_is_signed_is_accepted(way: str) -> None:
     Verifier(config).verify(sent(config, BODY), NOW_MS)
 
 
-@pytest.mark.parametrize("way", WAYS.keys() - {"none"})
+@pytest.mark.parametrize("way", sorted(WAYS.keys() - {"none"}))
 def test_what_another_source_signed_is_refused(way: str) -> None:
     config = SourceConfig.model_validate(WAYS[way])
     with pytest.raises(RefusedError):

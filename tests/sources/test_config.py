@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from relay.sources.config import SourceConfig
-from relay.sources.units import format_duration, format_size, parse_duration, parse_size
+from relay.units import format_duration, format_size, parse_duration, parse_size
 
 
 def complaints(source: dict[str, Any]) -> str:
