@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from typing import Any
 
@@ -43,6 +44,12 @@ class Connections:
         made: Connector[Any] = connector_class(connection.connector)(connection.config, self._context)
         self._connectors[name] = made
         return made
+
+    def warm(self) -> None:
+        """Load every connector now: its import would cost the first delivery tens of milliseconds."""
+        for name in self._workspace.connections:
+            with contextlib.suppress(HoldError):
+                self.get(name)
 
     async def aclose(self) -> None:
         for connector in self._connectors.values():

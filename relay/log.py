@@ -6,8 +6,9 @@ import logging
 import sys
 from typing import Any
 
-import orjson
 import structlog
+
+from relay.jsontext import dumps
 
 
 def set_up(log_format: str = "auto", *, process: str = "") -> None:
@@ -39,7 +40,7 @@ def set_up(log_format: str = "auto", *, process: str = "") -> None:
 
 def _json(line: Any, **_: Any) -> str:
     first = {key: line.pop(key) for key in ("timestamp", "level", "event") if key in line}
-    return orjson.dumps(first | line, default=str).decode()
+    return dumps(first | line).decode()
 
 
 class _LineStream:

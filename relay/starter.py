@@ -13,6 +13,10 @@ from relay.errors import ConfigError
 KEY = Path("secrets/chat-key")
 SAMPLE = Path("samples/chat-closed.json")
 
+#: The example posts to the relay itself, at this address.
+ADDRESS = "http://127.0.0.1:{port}"
+PORT = 8080
+
 #: Within the data folder: where the example's rows go.
 DROP = Path("outbox/chats.csv")
 
@@ -25,12 +29,15 @@ def _folder() -> Path:
     return packaged if packaged.is_dir() else Path(str(files("relay"))).parent / "recipes"
 
 
-def write(folder: Path) -> None:
-    """Raises ConfigError where it would overwrite something."""
+def write(folder: Path, port: int = PORT) -> None:
+    """The example, for a relay on this port. Raises ConfigError where it would overwrite something."""
     if (folder / "relay.yaml").exists():
         raise ConfigError(f"{folder} is a workspace already: it has a relay.yaml; choose another folder")
     shutil.copytree(_folder(), folder, ignore=_NOT_COPIED, dirs_exist_ok=True)
     (folder / ".gitignore").write_text("secrets/\n")
+    relay_yaml = folder / "relay.yaml"
+    # Port 0 is known only once it has been taken; the line that is printed then says what to change.
+    relay_yaml.write_text(relay_yaml.read_text().replace(ADDRESS.format(port=PORT), ADDRESS.format(port=port or PORT)))
 
 
 def is_example(folder: Path) -> bool:
@@ -39,6 +46,11 @@ def is_example(folder: Path) -> bool:
         return str(KEY) in (folder / "relay.yaml").read_text() and (folder / SAMPLE).exists()
     except OSError:
         return False
+
+
+def posts_to(folder: Path, port: int) -> bool:
+    """Whether the example's own endpoint is that of a relay on this port."""
+    return ADDRESS.format(port=port) in (folder / "relay.yaml").read_text()
 
 
 def ensure_key(folder: Path) -> bool:

@@ -186,6 +186,7 @@ class Process:
         workspace = load_workspace(self.settings.recipes)
         self._store = Store(self.redis_url, self.settings.redis_prefix, patient=True)
         self._connections = Connections(workspace, Context(data_dir=self.settings.data))
+        self._connections.warm()
         decoded = DecodedEvents()
         worker = self.broker.worker_id
         self.router = Router(workspace, self._store, worker, decoded)

@@ -7,18 +7,18 @@ import getpass
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from relay.errors import ConfigError
+from relay.jsontext import dumps
 from relay.settings import Settings
 from relay.units import parse_duration
 
@@ -123,7 +123,7 @@ def moment_ms(text: str | None, flag: str) -> int | None:
 
 
 def json_line(row: Mapping[str, Any]) -> None:
-    sys.stdout.write(orjson.dumps(row, default=str).decode() + "\n")
+    sys.stdout.write(dumps(row).decode() + "\n")
 
 
 def show(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool, empty: str) -> None:
@@ -155,6 +155,24 @@ def cell(value: Any) -> str:
     if isinstance(value, str) and _ISO.match(value):
         return value[:19].replace("T", " ")
     return str(value).replace("[", r"\[")
+
+
+def one_of(value: str | None, choices: Collection[str], flag: str) -> str | None:
+    """A word of a fixed few, as it is. Raises ConfigError that names the nearest: a list of nothing would mislead."""
+    if value is not None and value not in choices:
+        raise not_known("status", value, choices, flag)
+    return value
+
+
+def not_known(kind: str, word: str, known: Iterable[str], where: str = "") -> ConfigError:
+    """The error for a name nobody knows: the nearest one, and what there is."""
+    from relay.recipes.words import unknown
+
+    return ConfigError(f"{where}: {unknown(kind, word, known)}" if where else unknown(kind, word, known))
+
+
+def many(number: int, one: str, more: str = "") -> str:
+    return f"{number:,} {one if number == 1 else more or one + 's'}"
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -29,6 +29,7 @@ from relay.cli.common import (
     confirm,
     err,
     json_line,
+    many,
     moment_ms,
     out,
     progress,
@@ -102,8 +103,17 @@ def show_(
     data: Data = None,
     redis_url: RedisUrl = None,
 ) -> None:
-    """One dead letter: why it died, each attempt, its edits."""
-    show_delivery(letter, as_json=as_json, settings=Settings.read({"data": data, "redis_url": redis_url}))
+    """One dead letter: why it died, each attempt, its edits.
+
+    [bold]relay dead show dlv_06a…[/]
+    """
+    found = show_delivery(letter, as_json=as_json, settings=Settings.read({"data": data, "redis_url": redis_url}))
+    if not as_json and found.status.value == "dead":
+        err.print(
+            f"\n[dim]Its event: relay events show {found.event_id}\n"
+            f"Mend the event's body: relay dead edit {letter}\n"
+            f"Deliver it again: relay dead replay {letter}[/]"
+        )
 
 
 def _find(settings: Settings, ids: list[str] | None, filter_: dict[str, Any], every: bool) -> list[StoredDelivery]:
@@ -141,7 +151,9 @@ def replay(
     data: Data = None,
     redis_url: RedisUrl = None,
 ) -> None:
-    """Deliver dead letters again. What is delivered keeps its idempotency key, so that nothing arrives twice.
+    """Deliver dead letters again, with the idempotency key of their first attempt.
+
+    A delivered one that is named by its id is sent a second time, with a key of its own; it is asked for first.
 
     [bold]relay dead replay dlv_06a…[/]
     [bold]relay dead replay --connection crm --cause "http 404" --yes[/]
@@ -154,13 +166,16 @@ def replay(
     settings = Settings.read({"recipes": recipes, "data": data, "redis_url": redis_url})
     filter_ = _filter(recipe, step, connection, cause, event, since, until)
     found = _find(settings, ids, filter_, every)
+    one = len(ids or ()) == 1
     # Oldest first: as they would have gone.
     found.reverse()
     if dry_run or not found:
         show([letter.as_json() for letter in found], COLUMNS, as_json=as_json, empty="No dead letters.")
         err.print(f"{len(found)} would be replayed.")
         return
-    confirm(f"Deliver {len(found)} again?", yes=yes)
+    delivered = sum(1 for letter in found if letter.status.value == "delivered")
+    note = f", {delivered} of them delivered already" if delivered else ""
+    confirm(f"Deliver {many(len(found), 'delivery', 'deliveries')} again{note}?", yes=yes or (one and not delivered))
     workspace = the_workspace(settings)
 
     async def act(operators: Operators) -> dict[str, int]:
@@ -204,7 +219,7 @@ def discard(
         show([letter.as_json() for letter in found], COLUMNS, as_json=False, empty="No dead letters.")
         err.print(f"{len(found)} would be discarded.")
         return
-    confirm(f"Discard {len(found)} for good?", yes=yes)
+    confirm(f"Discard {many(len(found), 'dead letter')} for good?", yes=yes or len(ids or ()) == 1)
 
     async def act(operators: Operators) -> Counter[str]:
         results: Counter[str] = Counter()

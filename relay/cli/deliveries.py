@@ -18,10 +18,12 @@ from relay.cli.common import (
     err,
     json_line,
     moment_ms,
+    one_of,
     out,
     show,
     with_operators,
 )
+from relay.model import Status as DeliveryStatus
 from relay.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ def list_(
         recipe=recipe,
         step=step,
         connection=connection,
-        status=status,
+        status=one_of(status, [each.value for each in DeliveryStatus], "--status"),
         cause=cause,
         event=event,
         since=since,
@@ -106,7 +108,7 @@ def show_(
     show_delivery(delivery, as_json=as_json, settings=Settings.read({"data": data, "redis_url": redis_url}))
 
 
-def show_delivery(delivery: str, *, as_json: bool, settings: Settings) -> None:
+def show_delivery(delivery: str, *, as_json: bool, settings: Settings) -> StoredDelivery:
     async def act(operators: Operators) -> tuple[StoredDelivery | None, list[Edit]]:
         found = await operators.store.delivery(delivery)
         return found, await operators.edits(found) if found is not None else []
@@ -118,7 +120,7 @@ def show_delivery(delivery: str, *, as_json: bool, settings: Settings) -> None:
     row = {**found.as_json(whole=True), "edits": [edit.as_json() for edit in edits]}
     if as_json:
         json_line(row)
-        return
+        return found
     for name in ("id", "status", "summary", "cause", "recipe", "version", "step", "connection", "event", "next_at"):
         out.print(f"[bold]{name.replace('_', ' '):<12}[/] ", end="")
         out.print(str(row[name] or "–"), markup=False)
@@ -133,3 +135,4 @@ def show_delivery(delivery: str, *, as_json: bool, settings: Settings) -> None:
     for edit in row["edits"]:
         out.print(f"\n[bold]edit {edit['edit']}[/]  {edit['at']}  by {edit['by']}  {edit['note']}")
         out.print(edit["body"], markup=False)
+    return found

@@ -6,12 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from relay.cli.common import WRONG, AsJson, Data, Recipes, RedisUrl, json_line, out, show, the_workspace, with_operators
+from relay.cli.common import (
+    WRONG,
+    AsJson,
+    Data,
+    Recipes,
+    RedisUrl,
+    json_line,
+    many,
+    out,
+    show,
+    the_workspace,
+    with_operators,
+)
 from relay.errors import ConfigError, StoreError
 from relay.settings import Settings
 
 if TYPE_CHECKING:
-    from relay.store import Operators
+    from relay.store import Operators, Store
 
 
 def add_to(app: typer.Typer) -> None:
@@ -45,6 +57,13 @@ def doctor(as_json: AsJson = False, recipes: Recipes = None, data: Data = None, 
         raise typer.Exit(WRONG)
 
 
+async def _configured(store: Store, name: str) -> str:
+    """A setting of the store's own. RESP3 answers with a mapping, RESP2 with a flat list."""
+    reply = await store.ask("CONFIG", "GET", name)
+    values = list(reply.values()) if isinstance(reply, dict) else list(reply)[1::2]
+    return values[0].decode() if values else ""
+
+
 def _finding(name: str, status: str, message: str) -> dict[str, Any]:
     return {"name": name, "status": status, "message": message}
 
@@ -59,7 +78,7 @@ def _workspace(settings: Settings) -> list[dict[str, Any]]:
     found += [_finding("connection", "error", c.held) for c in workspace.connections.values() if c.held]
     seen: set[str] = set()
     found = [f for f in found if not (f["message"] in seen or seen.add(f["message"]))]  # type: ignore[func-returns-value]
-    return found or [_finding("workspace", "ok", f"{len(workspace.recipes)} recipes in {settings.recipes}")]
+    return found or [_finding("workspace", "ok", f"{many(len(workspace.recipes), 'recipe')} in {settings.recipes}")]
 
 
 def _store(settings: Settings) -> list[dict[str, Any]]:
@@ -71,7 +90,6 @@ def _store(settings: Settings) -> list[dict[str, Any]]:
         info = await store.ask("INFO", "server")
         server = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
         used, limit = await store.run(Command(("INFO", "memory"), read_memory))
-        durable = (await store.ask("CONFIG", "GET", "appendfsync"), await store.ask("CONFIG", "GET", "appendonly"))
         found = [
             _finding(
                 "store",
@@ -80,12 +98,11 @@ def _store(settings: Settings) -> list[dict[str, Any]]:
                 f"{used:,} bytes used{f' of {limit:,}' if limit else ''}",
             )
         ]
-        if b"always" not in durable[0] or b"yes" not in durable[1]:
+        if await _configured(store, "appendfsync") != "always" or await _configured(store, "appendonly") != "yes":
             found.append(
                 _finding("store", "warning", "a 2xx is on disk only with `appendonly yes` and `appendfsync always`")
             )
-        policy = await store.ask("CONFIG", "GET", "maxmemory-policy")
-        if b"noeviction" not in policy:
+        if await _configured(store, "maxmemory-policy") != "noeviction":
             found.append(_finding("store", "error", "the store may evict data: set `maxmemory-policy noeviction`"))
         for lane in await operators.lanes():
             if lane.state != "running":

@@ -22,7 +22,9 @@ from relay.cli.common import (
     confirm,
     err,
     json_line,
+    many,
     moment_ms,
+    one_of,
     out,
     progress,
     show,
@@ -45,6 +47,8 @@ COLUMNS = ("id", "status", "source", "type", "received_at", "bytes", "deliveries
 Source = Annotated[str | None, typer.Option("--source", help="Only this source's.")]
 Status = Annotated[str | None, typer.Option("--status", help="caught, routed, skipped or undecodable.")]
 
+STATUSES = ("caught", "routed", "skipped", "undecodable")
+
 
 @app.command("list")
 def list_(
@@ -65,7 +69,10 @@ def list_(
     from relay.store import Filter
 
     wanted = Filter(
-        source=source, status=status, since_ms=moment_ms(since, "--since"), until_ms=moment_ms(until, "--until")
+        source=source,
+        status=one_of(status, STATUSES, "--status"),
+        since_ms=moment_ms(since, "--since"),
+        until_ms=moment_ms(until, "--until"),
     )
 
     async def act(operators: Operators) -> list[dict[str, Any]]:
@@ -154,7 +161,10 @@ def tail(
     data: Data = None,
     redis_url: RedisUrl = None,
 ) -> None:
-    """Print events as they come. Ctrl-C ends it."""
+    """Print events as they come. Ctrl-C ends it.
+
+    [bold]relay events tail --source chat[/]
+    """
     import time
 
     from relay.store import Filter
@@ -211,7 +221,10 @@ def replay(
     if not ids and not every and not any((source, status, since, until)):
         raise ConfigError("say which: ids, a filter (--source, --status, --since, --until), or --all")
     wanted = Filter(
-        source=source, status=status, since_ms=moment_ms(since, "--since"), until_ms=moment_ms(until, "--until")
+        source=source,
+        status=one_of(status, STATUSES, "--status"),
+        since_ms=moment_ms(since, "--since"),
+        until_ms=moment_ms(until, "--until"),
     )
     workspace: Workspace = the_workspace(settings)
 
@@ -228,7 +241,7 @@ def replay(
         show([stored.as_json() for stored in found], COLUMNS, as_json=as_json, empty="No events.")
         err.print(f"{len(found)} would be replayed.")
         raise typer.Exit(WRONG if ids and len(found) < len(ids) else 0)
-    confirm(f"Route {len(found)} events again?", yes=yes)
+    confirm(f"Route {many(len(found), 'event')} again?", yes=yes or len(ids or ()) == 1)
 
     async def act(operators: Operators) -> dict[str, int]:
         replayer = Replayer(operators, workspace, who())

@@ -17,6 +17,8 @@ from relay.cli.common import (
     Yes,
     confirm,
     err,
+    many,
+    one_of,
     out,
     show,
     who,
@@ -34,6 +36,8 @@ app = typer.Typer(no_args_is_help=True, help="The queues in front of connections
 
 COLUMNS = ("name", "status", "waiting", "in_flight", "concurrency", "rate", "next_at", "reason")
 
+STATES = ("running", "paused", "held", "off", "incomplete", "broken")
+
 Names = Annotated[list[str] | None, typer.Argument(help="Lanes: connections' names, in:<source>, recipe:<recipe>.")]
 
 
@@ -50,9 +54,11 @@ def list_(
 ) -> None:
     """Every lane: what waits, what is in flight, and what holds it.
 
+    [bold]relay lanes list[/]
     [bold]relay lanes list --status held[/]
     """
     del since  # every list takes it; a lane is as it is now
+    one_of(status, STATES, "--status")
     found = with_operators(Settings.read({"data": data, "redis_url": redis_url}), lambda ops: ops.lanes())
     rows = [row(lane) for lane in found if status is None or lane.state == status]
     show(rows[:limit], COLUMNS, as_json=as_json, empty="No lanes.")
@@ -139,6 +145,6 @@ def _change(
         show([row(lane) for lane in lanes], COLUMNS, as_json=False, empty="No lanes.")
         err.print(f"{len(lanes)} would be {done}.")
         return
-    confirm(f"{verb} {len(lanes)} lanes?", yes=yes)
+    confirm(f"{verb} {many(len(lanes), 'lane')}?", yes=yes)
     changed = with_operators(settings, act)
     out.print(f"{changed} {done}" + ("" if changed == len(lanes) else f", {len(lanes) - changed} were already"))

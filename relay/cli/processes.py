@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
 from relay import log
-from relay.cli.common import Data, Recipes, RedisUrl, err, store_url
+from relay.cli.common import Data, Recipes, RedisUrl, err, many, store_url, the_workspace
 from relay.errors import ConfigError
 from relay.settings import Settings
 
@@ -48,7 +50,7 @@ def up(
         {"recipes": recipes, "data": data, "host": host, "port": port, "redis_url": redis_url, "workers": workers}
     )
     log.set_up(settings.log)
-    _prepare(settings.recipes)
+    _prepare(settings)
     Supervisor(settings).run(on_ready=lambda url: _welcome(settings, url))
 
 
@@ -68,6 +70,7 @@ def web(
     from relay.web.app import serve
 
     settings = Settings.read({"recipes": recipes, "data": data, "host": host, "port": port, "redis_url": redis_url})
+    the_workspace(settings)
     log.set_up(settings.log, process="web")
     if supervised:
         from relay.worker import end_with_parent
@@ -90,23 +93,26 @@ def worker(
     from relay.worker import Process, end_with_parent
 
     settings = Settings.read({"recipes": recipes, "data": data, "redis_url": redis_url})
+    the_workspace(settings)
     log.set_up(settings.log, process="worker")
     if supervised:
         end_with_parent()
     Process(settings, store_url(settings)).run()
 
 
-def _prepare(folder: Path) -> None:
+def _prepare(settings: Settings) -> None:
     """A workspace where there is none, and the example's key where that is missing. Raises ConfigError."""
     from relay import starter
 
+    folder = settings.recipes
     if not (folder / "relay.yaml").exists():
         if folder.exists() and any(folder.iterdir()):
             raise ConfigError(f"{folder} has no relay.yaml; make a workspace with `relay init {folder}`")
-        starter.write(folder)
+        starter.write(folder, settings.port)
         err.print(f"There was no workspace: wrote a starter into [bold]{folder}/[/]")
     if starter.ensure_key(folder):
         err.print(f"Wrote a random key for the example source into [bold]{folder / starter.KEY}[/]")
+    the_workspace(settings)  # a relay.yaml that can't be read is told here, once, not by each process
 
 
 def _welcome(settings: Settings, url: str) -> None:
@@ -114,20 +120,27 @@ def _welcome(settings: Settings, url: str) -> None:
     from relay import starter
 
     err.print(f"\n[bold green]Relay is ready at {url}[/]  (Ctrl-C stops it)")
+    if errors := len(the_workspace(settings).errors):
+        err.print(f"[yellow]The workspace has {many(errors, 'error')}; see: relay check {_short(settings.recipes)}[/]")
     if starter.is_example(settings.recipes):
         sample, key = settings.recipes / starter.SAMPLE, settings.recipes / starter.KEY
         err.print("Post a chat transcript:\n")
         err.print(
             f"  curl -H \"X-Chat-Key: $(cat {_short(key)})\" -H 'Content-Type: application/json' \\\n"
-            f"       --data-binary @{_short(sample)} {url}/in/chat\n"
+            f"       --data-binary @{_short(sample)} {url}/in/chat\n",
+            markup=False,
         )
         row = settings.data / starter.DROP
         err.print(f"Its row is in [bold]{_short(row)}[/], its JSON at the example's HTTP endpoint:")
         err.print("  relay events list --source inbox\n")
+        port = urlsplit(url).port or 0
+        if not starter.posts_to(settings.recipes, port):
+            address = starter.ADDRESS.format(port=port)
+            err.print(
+                f"[yellow]That endpoint is this relay itself, which is on port {port} today: set crm's base_url in\n"
+                f"{_short(settings.recipes / 'relay.yaml')} to {address}, and start again.[/]\n"
+            )
 
 
 def _short(path: Path) -> str:
-    try:
-        return os.path.relpath(path)
-    except ValueError:
-        return str(path)
+    return shlex.quote(os.path.relpath(path))

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from relay.cli.common import WRONG, AsJson, Recipes, err, json_line, show, the_workspace, wide
+from relay.cli.common import AsJson, Recipes, err, json_line, not_known, show, the_workspace, wide
 from relay.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="The recipes of the workspace: list, show.")
@@ -16,7 +16,10 @@ COLUMNS = ("name", "status", "catch", "steps", "tests", "version", "about")
 
 @app.command("list")
 def list_(as_json: AsJson = False, recipes: Recipes = None) -> None:
-    """Every recipe, and whether it can be used."""
+    """Every recipe, and whether it can be used.
+
+    [bold]relay recipes list[/]
+    """
     workspace = the_workspace(Settings.read({"recipes": recipes}))
     rows: list[dict[str, Any]] = [
         {
@@ -43,13 +46,15 @@ def show_(
     as_json: AsJson = False,
     recipes: Recipes = None,
 ) -> None:
-    """A recipe's text, and what is wrong with it."""
+    """A recipe's text, and what is wrong with it.
+
+    [bold]relay recipes show closed-chats[/]
+    """
     workspace = the_workspace(Settings.read({"recipes": recipes}))
     valid, broken = workspace.recipes.get(recipe), workspace.broken.get(recipe)
     found = valid or broken
     if found is None:
-        err.print(f"There is no recipe {recipe}.")
-        raise typer.Exit(WRONG)
+        raise not_known("recipe", recipe, [*workspace.recipes, *workspace.broken])
     problems = [str(problem) for problem in workspace.problems if problem.recipe == recipe]
     if as_json:
         status = "valid" if valid else "broken"

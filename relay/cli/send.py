@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import orjson
 import typer
 
-from relay.cli.common import WRONG, AsJson, Recipes, json_line, out, the_workspace
+from relay.cli.common import WRONG, AsJson, Recipes, json_line, not_known, out, the_workspace
 from relay.clock import now_ms
 from relay.errors import ConfigError, StoreUnavailableError
 from relay.settings import Settings
@@ -43,9 +43,10 @@ def send(
     from relay.sources.client import sign
 
     settings = Settings.read({"recipes": recipes})
-    found = the_workspace(settings).sources.get(source)
+    sources = the_workspace(settings).sources
+    found = sources.get(source)
     if found is None:
-        raise ConfigError(f"relay.yaml has no source {source!r}")
+        raise not_known("source", source, sources)
     if found.config is None:
         raise ConfigError(found.unavailable or f"the source {source} can't be used")
     try:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
 
-from relay.cli.common import WRONG, AsJson, Recipes, err, json_line, out, the_workspace, wide
+from relay.cli.common import WRONG, AsJson, Recipes, err, json_line, many, not_known, out, the_workspace, wide
 from relay.errors import ConfigError
 from relay.settings import Settings
 
@@ -36,9 +37,10 @@ def init(
     """
     from relay import starter
 
-    starter.write(folder)
+    starter.write(folder, Settings.read().port)
     starter.ensure_key(folder)
-    out.print(f"Wrote a starter workspace into [bold]{folder}/[/]. Run it with: relay up --recipes {folder}")
+    flag = "" if folder == Path("recipes") else f" --recipes {shlex.quote(str(folder))}"
+    out.print(f"Wrote a starter workspace into [bold]{folder}/[/]. Run it with: relay up{flag}")
 
 
 def check(folder: Folder = None, as_json: AsJson = False) -> None:
@@ -67,8 +69,8 @@ def check(folder: Folder = None, as_json: AsJson = False) -> None:
     errors = len(workspace.errors)
     warnings = len(workspace.problems) - errors
     if not as_json:
-        counts = f"{_many(len(workspace.recipes) + len(workspace.broken), 'recipe')}, {_many(errors, 'error')}"
-        err.print(f"{settings.recipes}: {counts}, {_many(warnings, 'warning')}")
+        counts = f"{many(len(workspace.recipes) + len(workspace.broken), 'recipe')}, {many(errors, 'error')}"
+        err.print(f"{settings.recipes}: {counts}, {many(warnings, 'warning')}")
     if errors:
         raise typer.Exit(WRONG)
 
@@ -84,10 +86,6 @@ def _problem_row(problem: Problem) -> dict[str, Any]:
         "column": place.column,
         "recipe": problem.recipe,
     }
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def run_tests(
@@ -106,7 +104,7 @@ def run_tests(
     workspace = the_workspace(settings)
     for name in recipe or ():
         if name not in workspace.recipes and name not in workspace.broken:
-            raise ConfigError(f"no recipe is called {name!r}; there are {', '.join(sorted(workspace.recipes))}")
+            raise not_known("recipe", name, sorted([*workspace.recipes, *workspace.broken]), "--recipe")
     results = recipes.run_tests(workspace, set(recipe) if recipe else None)
     for result in results:
         if as_json:
@@ -156,9 +154,9 @@ def try_(
         raise typer.Exit(WRONG)
     found = workspace.recipes.get(name)
     if found is None:
-        from relay.recipes.words import unknown
-
-        raise ConfigError(unknown("recipe", name, workspace.recipes))
+        raise not_known("recipe", name, workspace.recipes)
+    if not event.is_file():
+        raise ConfigError(f"--event {event}: no such file")
     headers = dict(_pair(text, ":", "--header") for text in header or ())
     replies = {step: _json_file(path) for step, path in (_pair(text, "=", "--reply") for text in reply or ())}
     results = try_event(found, workspace, sample_event(found.catch, event, headers=headers), replies)

@@ -120,7 +120,8 @@ class Pipeline:
             lost = StoreLostError(str(error) or type(error).__name__)
             lost.__cause__ = error
             replies = [lost] * len(batch)
-        except redis.RedisError as error:
+        except (redis.RedisError, UnicodeError) as error:
+            # What can't be written for the wire, or read from it: the connection is in no known state.
             await self._lose()
             replies = [error] * len(batch)
         except asyncio.CancelledError:

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from relay import jsontext
 from relay.clock import isoformat
 from relay.model import Event, Status
 
@@ -117,8 +118,8 @@ class StoredDelivery:
             summary=text(b"su"),
             cause=text(b"ca"),
             attempts_made=number(b"n"),
-            attempts=tuple(orjson.loads(fields[b"a:%d" % i]) for i in range(1, number(b"an") + 1)),
-            saved=orjson.loads(fields[b"sv"]) if b"sv" in fields else {},
+            attempts=tuple(jsontext.loads(fields[b"a:%d" % i]) for i in range(1, number(b"an") + 1)),
+            saved=jsontext.loads(fields[b"sv"]) if b"sv" in fields else {},
             successors=tuple(filter(None, text(b"nx").split(","))),
             needs=orjson.loads(fields.get(b"ne") or b"{}"),
             waits_for=max(0, number(b"need")),

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from relay import jsontext
 from relay.lanes import Command
 from relay.model import Attempt, Event
 from relay.store.base import Base, store_script
@@ -65,7 +66,7 @@ class Store(Base):
 
         `duplicates` is how long a key is remembered; None where the event has none.
         """
-        keyed = event.key if duplicates is not None else ""
+        keyed = jsontext.clean(event.key) if duplicates is not None else ""
         window_ms = round(duplicates.total_seconds() * 1000) if duplicates is not None else 0
         words = ("", event.id, event.source, keyed, window_ms, event.received_ms, pack_event(event), lane, payload)
         earlier = await self.run(Command.call(_ACCEPT, self.keys, *words, read=bytes.decode))
@@ -148,12 +149,13 @@ class Store(Base):
             lane,
             delivery_id,
             settled.verdict,
-            orjson.dumps(settled.attempt.as_json(), default=str) if settled.attempt else "",
+            jsontext.dumps(settled.attempt.as_json()) if settled.attempt else "",
             (settled.due_ms or 0) * 1000,
-            settled.summary,
-            settled.cause,
-            orjson.dumps(settled.saved, default=str) if settled.saved else "",
-            *settled.hold,
+            jsontext.clean(settled.summary),
+            jsontext.clean(settled.cause),
+            jsontext.dumps(settled.saved) if settled.saved else "",
+            settled.hold[0],
+            jsontext.clean(settled.hold[1]),
         )
         return await self.run(Command.call(_SETTLE, self.keys, *words, read=bool))
 
@@ -194,11 +196,11 @@ def read_edit(number: int, head: bytes, packed: bytes) -> Edit:
 
 
 def _delivery_words(d: NewDelivery) -> tuple[Any, ...]:
+    summary, cause = jsontext.clean(d.summary), jsontext.clean(d.cause)
     key = "" if d.order_key is None else "=" + d.order_key
-    successors = ",".join(d.successors)
     return (
-        *(d.id, d.recipe, d.version, d.step, d.item, d.connection, d.status.value, d.summary, d.cause),
-        *(d.waits_for, successors, d.queue, d.lane, d.payload, key, d.edited, orjson.dumps(d.needs)),
+        *(d.id, d.recipe, d.version, d.step, d.item, d.connection, d.status.value, summary, cause),
+        *(d.waits_for, ",".join(d.successors), d.queue, d.lane, d.payload, key, d.edited, orjson.dumps(d.needs)),
     )
 
 

@@ -183,3 +183,16 @@ def test_every_encoding_goes_through(tmp_path: Path, content_type: str, body: by
             assert httpx.post(f"{relay.url}/in/chat", content=body, headers=headers).status_code == 202
             eventually(lambda: sink.requests)
             assert sink.requests[0].json() == {"id": "f1"}
+
+
+def test_numbers_beyond_64_bits_and_text_that_is_no_unicode_go_through_exactly(tmp_path: Path) -> None:
+    big = 123456789012345678901234567890
+    with RecordingServer() as sink:
+        workspace(tmp_path, sink)
+        with relay_up(tmp_path) as relay:
+            httpx.post(f"{relay.url}/in/chat", content=b'{"id": %d}' % big, headers=KEY)
+            httpx.post(f"{relay.url}/in/chat", content=b'{"id": "\\ud800 alone"}', headers=KEY)
+            eventually(lambda: len(relay.rows("deliveries", "list", "--status", "delivered")) == 2)
+            bodies = {request.body for request in sink.requests}
+            assert bodies == {b'{"id":%d}' % big, b'{"id":"\xef\xbf\xbd alone"}'}
+            assert len(sink.requests) == 2, "recorded at the first attempt"

@@ -35,6 +35,9 @@ def post_events(relay: Relay, number: int) -> set[str]:
 def test_a_destination_that_answers_503_for_ten_seconds_gets_everything_in_the_end(tmp_path: Path) -> None:
     with RecordingServer(Answer(503)) as sink:
         workspace(tmp_path, sink)
+        recipe = tmp_path / "recipes" / "forward.yaml"
+        quick = "to: sink\n    retry: {times: 10, first: 1s, factor: 2, max: 4s}"
+        recipe.write_text(recipe.read_text().replace("to: sink", quick))
         with relay_up(tmp_path) as relay:
             healed = threading.Timer(10, lambda: setattr(sink, "default", Answer(body={})))
             healed.start()
@@ -45,7 +48,6 @@ def test_a_destination_that_answers_503_for_ten_seconds_gets_everything_in_the_e
             def delivered() -> int:
                 return len(relay.rows("deliveries", "list", "--status", "delivered", "--limit", "1000"))
 
-            # The default policy waits 5 s, then a minute: whoever failed twice in the ten seconds comes late.
             eventually(lambda: delivered() == EVENTS, 90, pause=0.5)
             assert relay.rows("dead", "list") == []
             healed.join()
