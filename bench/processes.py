@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -108,8 +109,7 @@ def _run(module: str, words: tuple[str, ...], seconds: float) -> dict[str, Any]:
         env=environment(),
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         timeout=seconds,
         check=False,
     )
@@ -225,8 +225,6 @@ def _relay(home: Path, words: tuple[str, ...], more: Mapping[str, str]) -> Itera
 
 
 def free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

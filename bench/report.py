@@ -36,7 +36,9 @@ class Row:
     @property
     def ratios(self) -> list[float]:
         """The relay's value by the reference's, round by round: noise that both felt falls out."""
-        return [mine / other for mine, other in zip(self.ours, self.theirs, strict=True) if other]
+        if not self.theirs:
+            return []
+        return [mine / other for mine, other in zip(self.ours, self.theirs, strict=True)]
 
     @property
     def reached(self) -> bool | None:
@@ -96,7 +98,9 @@ def table(rows: Sequence[Row]) -> str:
     """A Markdown table, aligned so that it can be read as it is."""
     cells = [HEADINGS, *map(_cells, rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(HEADINGS))]
-    lines = ["| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |" for line in cells]
+    lines = [
+        "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |" for line in cells
+    ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)
 

@@ -1,10 +1,10 @@
 """The destination, a process of its own: takes JSON posts, remembers when each `id` first came, answers `{}`.
 
-    POST anything                      after the latency
-    GET /_set?latency_ms=200           the new latency; whoever still waits is answered at once
-    GET /_stats                        {"unique": …, "twice": …, "last_ns": …, "waiting": …}
-    GET /_arrivals                     {id: nanoseconds of CLOCK_MONOTONIC}
-    GET /_reset                        forget what came
+POST anything                      after the latency
+GET /_set?latency_ms=200           the new latency; whoever still waits is answered at once
+GET /_stats                        {"unique": …, "twice": …, "last_ns": …, "waiting": …}
+GET /_arrivals                     {id: nanoseconds of CLOCK_MONOTONIC}
+GET /_reset                        forget what came
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
@@ -64,8 +64,7 @@ class Visitor(asyncio.Protocol):
         self.data = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's own, of no class of asyncio's
 
     def data_received(self, data: bytes) -> None:
         self.data += data

@@ -10,7 +10,10 @@ import yaml
 
 KEY = "bench-key"
 
-SOURCE: Mapping[str, Any] = {"verify": {"header": "X-Key", "equals": KEY}, "event_id": "$.id"}
+
+def source() -> dict[str, Any]:
+    """Verified by a header, deduplicated by the transcript's id."""
+    return {"verify": {"header": "X-Key", "equals": KEY}, "event_id": "$.id"}
 
 
 def connection(port: int, concurrency: int | None = None) -> dict[str, Any]:
@@ -63,4 +66,4 @@ def write(folder: Path, relay: Mapping[str, Any], recipes: Mapping[str, Any]) ->
 def write_chat(folder: Path, sink_port: int, concurrency: int | None = None) -> None:
     """The source `chat`, forwarded to one sink."""
     connections = {"sink": connection(sink_port, concurrency)}
-    write(folder, {"sources": {"chat": SOURCE}, "connections": connections}, {"forward": recipe("chat", "sink")})
+    write(folder, {"sources": {"chat": source()}, "connections": connections}, {"forward": recipe("chat", "sink")})

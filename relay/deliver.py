@@ -28,7 +28,7 @@ from relay.messages import DeliverJob
 from relay.model import JSON, Attempt, Event, Fate, Outcome, Reply, Status
 from relay.recipes import EventView, Recipe, Scope, Step, Workspace, parse_recipe
 from relay.retry import DEFAULT_POLICY, Dead, Hold, RetryAt, RetryPolicy, decide
-from relay.route import edited_event
+from relay.route import latest_edit, with_edit
 from relay.sources.decode import decode_event
 from relay.store import Settled, Store, StoredDelivery, StoredEvent
 
@@ -183,30 +183,18 @@ class Deliverer:
         self, job: DeliverJob, delivery: StoredDelivery, cached: tuple[Event, JSON] | None, stored: StoredEvent | None
     ) -> tuple[Event, JSON]:
         """The event and its decoded body, as the latest edit has it. Raises BodyError, PermanentError."""
-        edited_in = await self._edited_in(delivery)
-        if cached is not None and edited_in is None:
+        edit, _ = await latest_edit(self._store, delivery)
+        if cached is not None and edit is None:
             return cached
         event = cached[0] if cached is not None else stored.event if stored is not None else None
         if event is None:
             raise PermanentError("the event is no longer kept", cause="event missing")
-        if edited_in is not None:
-            event = await edited_event(self._store, event, *edited_in)
+        event = with_edit(event, edit)
         source = self.workspace.sources.get(event.source)
-        config = source.config if source is not None else None
-        body = decode_event(event, config)
-        if edited_in is None:
+        body = decode_event(event, source.config if source is not None else None)
+        if edit is None:
             self._decoded.put(job.event, event, body)
         return event, body
-
-    async def _edited_in(self, delivery: StoredDelivery) -> tuple[str, int] | None:
-        """Which delivery's edits stand in for the body, and the latest of them."""
-        if delivery.edits:
-            return delivery.id, delivery.edits
-        if delivery.edited:
-            letter = await self._store.delivery(delivery.edited)
-            if letter is not None and letter.edits:
-                return letter.id, letter.edits
-        return None
 
     async def _send(self, work: _Work) -> tuple[Reply, Mapping[str, Any]]:
         """Render and send. Raises a DeliveryError (with what was sent as its `sent`), or RecipeError."""

@@ -18,12 +18,17 @@ from relay.sources.decode import decode_event
 from relay.store import (
     DELIVER_QUEUE,
     ROUTE_QUEUE,
+    Edit,
     NewDelivery,
     Store,
+    StoredDelivery,
     StoredEvent,
     connection_lane,
     recipe_lane,
 )
+
+#: The state of a lane whose events wait for a recipe to be mended.
+BROKEN = "broken"
 
 
 class Router:
@@ -46,7 +51,7 @@ class Router:
         for job in jobs:
             stored = await self._store.event(job.event)
             summary = f"the worker died {times} times while it routed this event"
-            letters = [_letter(job, stored.event, job.recipe, Status.DEAD, summary, "worker died")] if stored else []
+            letters = [_letter(stored.event, job.recipe, Status.DEAD, summary, "worker died")] if stored else []
             await self._write(job, "", "routed", letters)
             self._log.error("event.gave_up", event_id=job.event, times=times)
 
@@ -57,16 +62,25 @@ class Router:
             await self._write(job, "", "skipped", [])
             self._log.warning("event.missing", event_id=job.event)
             return
-        edited = await self._edited(job, stored.event)
-        status, kind, deliveries = self._plan(job, edited)
-        deliveries = [*deliveries, *self._resolved(job, deliveries)]
+        letter = await self._store.delivery(job.delivery) if job.delivery else None
+        edit, holder = await latest_edit(self._store, letter) if letter is not None else (None, "")
+        event = with_edit(stored.event, edit)
+        status, kind, planned = self._plan(job, event)
+        deliveries = [replace(delivery, edited=holder) for delivery in planned] if holder else planned
+        deliveries += self._resolved(job, deliveries)
         if not await self._write(job, kind, status, deliveries):
             self._log.warning("event.taken_back", event_id=job.event)
             return
+        if job.recipe in self.workspace.broken:
+            # Somebody with a mended recipe resumed the lane, and we still have the broken one.
+            broken = self.workspace.broken[job.recipe]
+            await self._store.run(
+                self._store.lanes.pause(ROUTE_QUEUE, recipe_lane(broken.id), str(broken.problems[0]), state=BROKEN)
+            )
         took_ms = round((time.perf_counter() - started) * 1000, 1)
         made = sum(1 for delivery in deliveries if delivery.status is Status.WAITING)
         dead = sum(1 for delivery in deliveries if delivery.status is Status.DEAD)
-        line: dict[str, Any] = {"event_id": job.event, "source": edited.source, "deliveries": made, "took_ms": took_ms}
+        line: dict[str, Any] = {"event_id": job.event, "source": event.source, "deliveries": made, "took_ms": took_ms}
         if dead:
             line |= {"dead": dead, "why": next(d.summary for d in deliveries if d.status is Status.DEAD)}
         (self._log.warning if dead else self._log.info)("event.routed", **line)
@@ -76,28 +90,23 @@ class Router:
             self._worker, job.lane, job.message_id, job.event, kind, status, deliveries, again=job.again
         )
 
-    async def _edited(self, job: RouteJob, event: Event) -> Event:
-        """The event with the body that an operator wrote for this dead letter, where one did."""
-        if not job.delivery:
-            return event
-        letter = await self._store.delivery(job.delivery)
-        return await edited_event(self._store, event, job.delivery, letter.edits if letter else 0)
-
     def _plan(self, job: RouteJob, event: Event) -> tuple[str, str, list[NewDelivery]]:
         """(the event's new status, its type, its deliveries)."""
         source = self.workspace.sources.get(event.source)
         wanted = [r for r in self.workspace.recipes_for(event.source) if job.recipe in ("", r.id)]
         broken = [b for b in self.workspace.broken_for(event.source) if job.recipe in ("", b.id)]
         waiting = [self._waits_for(job, event, b.id) for b in broken]
+        if not wanted and not waiting and job.recipe and job.recipe not in self.workspace.recipes:
+            why = f"there is no recipe {job.recipe} any more; put it back and replay, or discard"
+            return "routed", event.type, [_letter(event, job.recipe, Status.DEAD, why, "recipe missing")]
         if not wanted:
             return ("routed" if waiting else "skipped"), event.type, waiting
         config = source.config if source is not None else None
         try:
             body = decode_event(event, config)
         except BodyError as error:
-            letter = _letter(
-                job, event, job.recipe, Status.DEAD, f"the body can't be decoded: {error}", "undecodable body"
-            )
+            why = f"the body can't be decoded: {error}"
+            letter = _letter(event, job.recipe, Status.DEAD, why, "undecodable body")
             return "undecodable", event.type, [letter, *waiting]
         view = EventView(event, body)
         kind = event.type
@@ -113,10 +122,10 @@ class Router:
         try:
             plan = recipe.plan(view)
         except RecipeError as error:
-            return [_letter(job, view.event, recipe.id, Status.DEAD, str(error), _cause(error), recipe.version)]
+            return [_letter(view.event, recipe.id, Status.DEAD, str(error), _cause(error), recipe.version)]
         if plan.skipped is not None:
-            return [_letter(job, view.event, recipe.id, Status.SKIPPED, plan.skipped, "when", recipe.version)]
-        return planned_deliveries(recipe, plan, view.event.id, edited=job.delivery)
+            return [_letter(view.event, recipe.id, Status.SKIPPED, plan.skipped, "when", recipe.version)]
+        return planned_deliveries(recipe, plan, view.event.id)
 
     def _waits_for(self, job: RouteJob, event: Event, recipe: str) -> NewDelivery:
         """A broken recipe may want this event: it waits, and is routed when the recipe has been mended."""
@@ -147,19 +156,24 @@ class Router:
         return [_resolution(job, status, summary)]
 
 
-async def edited_event(store: Store, event: Event, delivery: str, edits: int) -> Event:
-    """The event as the latest edit of this delivery has it."""
-    edit = await store.edit(delivery, edits) if edits else None
+async def latest_edit(store: Store, delivery: StoredDelivery) -> tuple[Edit | None, str]:
+    """The body that stands in for the event's, and the delivery that holds it: itself, or the letter it came from."""
+    holder: StoredDelivery | None = delivery
+    if not delivery.edits:
+        holder = await store.delivery(delivery.edited) if delivery.edited else None
+    if holder is None or not holder.edits:
+        return None, ""
+    return await store.edit(holder.id, holder.edits), holder.id
+
+
+def with_edit(event: Event, edit: Edit | None) -> Event:
     if edit is None:
         return event
     return replace(event, body=edit.body, headers={**event.headers, "content-type": edit.content_type})
 
 
-def planned_deliveries(recipe: Recipe, plan: Plan, event_id: str, edited: str = "") -> list[NewDelivery]:
-    """The deliveries of a plan. A step waits for its predecessors, unless a rule of the recipe skips it now.
-
-    `edited` is the dead letter whose edits stand in for the event's body.
-    """
+def planned_deliveries(recipe: Recipe, plan: Plan, event_id: str) -> list[NewDelivery]:
+    """The deliveries of a plan. A step waits for its predecessors, unless a rule of the recipe skips it now."""
     ids = {step.step: delivery_id(event_id, recipe.id, step.step, step.item) for step in plan.steps}
     skipped = {step.step: step.skipped for step in plan.steps if step.skipped is not None}
     successors: dict[str, list[str]] = {}
@@ -190,17 +204,14 @@ def planned_deliveries(recipe: Recipe, plan: Plan, event_id: str, edited: str = 
                 queue=DELIVER_QUEUE,
                 lane=connection_lane(connection),
                 payload=b"" if reason else job.payload(),
-                edited=edited,
             )
         )
     return deliveries
 
 
-def _letter(
-    job: RouteJob, event: Event, recipe: str, status: Status, summary: str, cause: str, version: str = ""
-) -> NewDelivery:
+def _letter(event: Event, recipe: str, status: Status, summary: str, cause: str, version: str = "") -> NewDelivery:
     return NewDelivery(
-        id=job.delivery or delivery_id(event.id, recipe, ROUTE_STEP),
+        id=delivery_id(event.id, recipe, ROUTE_STEP),
         recipe=recipe,
         version=version,
         step=ROUTE_STEP,

@@ -36,7 +36,7 @@ from relay.lanes import LaneBroker, LaneMessage, Settlement
 from relay.memory import DecodedEvents
 from relay.messages import DELIVER_ACTOR, ROUTE_ACTOR, DeliverJob, RouteJob
 from relay.recipes import Workspace, load_workspace
-from relay.route import Router
+from relay.route import BROKEN, Router
 from relay.settings import Settings
 from relay.store import DELIVER_QUEUE, ROUTE_QUEUE, Store, connection_lane, recipe_lane
 
@@ -48,9 +48,6 @@ ROUTE_CALLS = 2
 
 #: How often Dramatiq's idle threads wake to see whether the worker stops. Work wakes them at once.
 _IDLE_WAKE_MS = 1_000
-
-#: The state of a lane whose events wait for a recipe to be mended.
-BROKEN = "broken"
 
 #: How long events wait that could not be routed by a mistake of ours.
 _MISTAKE_PAUSE_MS = 10_000
@@ -141,6 +138,7 @@ def _settled_elsewhere(broker: LaneBroker, message: LaneMessage) -> None:
 class Process:
     """One worker process."""
 
+    workspace: Workspace
     deliverer: Deliverer
     router: Router
 
@@ -182,8 +180,8 @@ class Process:
         return thread.run_coroutine(work)
 
     async def set_up(self) -> None:
-        """Read the workspace, and tell the lanes what it says of them."""
-        workspace = load_workspace(self.settings.recipes)
+        """Make the stages, and tell the lanes what the workspace says of them."""
+        workspace = self.workspace
         self._store = Store(self.redis_url, self.settings.redis_prefix, patient=True)
         self._connections = Connections(workspace, Context(data_dir=self.settings.data))
         self._connections.warm()
@@ -222,7 +220,11 @@ class Process:
                 self.log.info("events.swept", events=swept)
 
     def run(self) -> None:
-        """Until SIGTERM or SIGINT: then nothing new is taken, what is under way is given time to end."""
+        """Until SIGTERM or SIGINT: then nothing new is taken, what is under way is given time to end.
+
+        Raises ConfigError where the workspace can't be read as a whole.
+        """
+        self.workspace = load_workspace(self.settings.recipes)
         worker = dramatiq.Worker(
             self.broker, worker_timeout=_IDLE_WAKE_MS, worker_threads=self.settings.concurrency + ROUTE_CALLS
         )

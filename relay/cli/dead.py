@@ -233,8 +233,8 @@ def discard(
     done = results.pop("discarded", 0)
     out.print(f"{done} discarded")
     if results:
-        kept = ", ".join(f"{number} {status}" for status, number in sorted(results.items()))
-        err.print(f"Only dead letters can be discarded; left as they are: {kept}.")
+        kept = ", ".join(f"{number} {status.replace('_', ' ')}" for status, number in sorted(results.items()))
+        err.print(f"Left as they are: {kept}.")
         raise typer.Exit(WRONG)
 
 

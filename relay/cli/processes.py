@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import socket
+import sys
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -70,13 +72,15 @@ def web(
     from relay.web.app import serve
 
     settings = Settings.read({"recipes": recipes, "data": data, "host": host, "port": port, "redis_url": redis_url})
-    the_workspace(settings)
     log.set_up(settings.log, process="web")
     if supervised:
         from relay.worker import end_with_parent
 
         end_with_parent()
     listener = socket.socket(fileno=fd) if fd is not None else None
+    # Uvicorn raises the signal that stopped it once more when all is done: a stop in order is no death by a signal.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
     serve(settings, store_url(settings), listener)
 
 
@@ -93,7 +97,6 @@ def worker(
     from relay.worker import Process, end_with_parent
 
     settings = Settings.read({"recipes": recipes, "data": data, "redis_url": redis_url})
-    the_workspace(settings)
     log.set_up(settings.log, process="worker")
     if supervised:
         end_with_parent()

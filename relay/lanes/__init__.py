@@ -6,7 +6,7 @@ about. Messages wait until they are due, are leased to a worker, and are taken b
 
 from relay.lanes.broker import LaneBroker, LaneConsumer, LaneMessage
 from relay.lanes.commands import Change, Fetched, LaneLimits, LaneState, NewMessage, Settlement
-from relay.lanes.connection import Pipeline, StoreLostError, connect, connect_async
+from relay.lanes.connection import Pipeline, StoreLostError, connect, connect_async, passes
 from relay.lanes.script import LIBRARY, Command, Script
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "StoreLostError",
     "connect",
     "connect_async",
+    "passes",
 ]

@@ -123,7 +123,7 @@ class Lanes:
 
     def settle(self, worker: str, settlements: Iterable[Settlement], now_us: int | None = None) -> Command[list[bool]]:
         """False for each message that the worker no longer held."""
-        words = chain.from_iterable((s.verb, s.lane, s.id, s.due_us) for s in settlements)
+        words: Iterable[Argument] = chain.from_iterable((s.verb, s.lane, s.id, s.due_us) for s in settlements)
         return Command.call(_SETTLE, self.keys, _now(now_us), worker, *words, read=_flags)
 
     def beat(self, worker: str, lease_us: int, *, reap: bool, now_us: int | None = None) -> Command[tuple[bool, int]]:

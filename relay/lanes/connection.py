@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+import hiredis
 import redis
 import redis.asyncio
 from redis.asyncio.connection import AbstractConnection
@@ -14,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
-from relay.lanes.script import Command
+from relay.lanes.script import Argument, Command
 
 T = TypeVar("T")
 
@@ -23,6 +25,10 @@ CONNECTION_ERRORS = (redis.ConnectionError, redis.TimeoutError, OSError, EOFErro
 
 #: redis-py's own default is 5 s with retries, which breaks blocking reads: those set it to None.
 SOCKET_TIMEOUT_SECONDS = 30.0
+
+
+#: The first words of refusals that pass: reading its data, run by somebody's long script, a replica, a full disk.
+_PASSING = ("BUSY", "LOADING", "MASTERDOWN", "READONLY", "NOREPLICAS", "MISCONF")
 
 
 class StoreLostError(Exception):
@@ -46,6 +52,12 @@ def connect_async(url: str) -> redis.asyncio.Redis:
     )
 
 
+def passes(error: redis.RedisError) -> bool:
+    """Whether the server will take the same command later. A script's error has the server's word further behind."""
+    text = str(error)
+    return type(error).__name__ == "BusyLoadingError" or any(re.search(rf"(^|\W){word} ", text) for word in _PASSING)
+
+
 def run(client: redis.Redis, command: Command[T]) -> T:
     """Run one command on a blocking client. Raises StoreLostError where the server is away."""
     try:
@@ -57,6 +69,19 @@ def run(client: redis.Redis, command: Command[T]) -> T:
             return command.read(client.execute_command(*command.words))
     except CONNECTION_ERRORS as error:
         raise StoreLostError(str(error) or type(error).__name__) from error
+    except redis.ResponseError as error:
+        if passes(error):
+            raise StoreLostError(str(error)) from error
+        raise
+
+
+def _packed(words: tuple[Argument, ...]) -> bytes:
+    """Raises UnicodeEncodeError, TypeError."""
+    packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub says a tuple of one
+    return packed
+
+
+_Waiting = tuple[Command[Any], bytes, asyncio.Future[Any]]
 
 
 class Pipeline:
@@ -71,14 +96,15 @@ class Pipeline:
     def __init__(self, client: redis.asyncio.Redis, *, max_batch: int = 512) -> None:
         self._client = client
         self._max_batch = max_batch
-        self._waiting: list[tuple[Command[Any], asyncio.Future[Any]]] = []
+        self._waiting: list[_Waiting] = []
         self._sender: asyncio.Task[None] | None = None
         self._connection: AbstractConnection | None = None
 
     async def run(self, command: Command[T]) -> T:
         """Raises StoreLostError where the server is away, redis.ResponseError where it refuses the command."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((command, future))
+        # Packed here: what can't be written for the wire is its caller's error, not that of all who travel with it.
+        self._waiting.append((command, _packed(command.words), future))
         if self._sender is None:
             self._sender = asyncio.create_task(self._send())
         return command.read(await future)
@@ -105,14 +131,14 @@ class Pipeline:
         finally:
             self._sender = None
 
-    async def _exchange(self, batch: list[tuple[Command[Any], asyncio.Future[Any]]]) -> None:
+    async def _exchange(self, batch: list[_Waiting]) -> None:
         try:
-            replies = await self._round_trip([command.words for command, _ in batch])
+            replies = await self._round_trip([packed for _, packed, _ in batch])
             unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
             if unknown:
                 scripts = {script.sha: script for i in unknown if (script := batch[i][0].script)}
-                await self._round_trip([("SCRIPT", "LOAD", script.text) for script in scripts.values()])
-                again = await self._round_trip([batch[i][0].words for i in unknown])
+                await self._round_trip([_packed(("SCRIPT", "LOAD", s.text)) for s in scripts.values()])
+                again = await self._round_trip([batch[i][1] for i in unknown])
                 for i, reply in zip(unknown, again, strict=True):
                     replies[i] = reply
         except CONNECTION_ERRORS as error:
@@ -120,16 +146,16 @@ class Pipeline:
             lost = StoreLostError(str(error) or type(error).__name__)
             lost.__cause__ = error
             replies = [lost] * len(batch)
-        except (redis.RedisError, UnicodeError) as error:
-            # What can't be written for the wire, or read from it: the connection is in no known state.
+        except redis.RedisError as error:
+            # An answer that makes no sense: the connection is in no known state.
             await self._lose()
             replies = [error] * len(batch)
         except asyncio.CancelledError:
             await self._lose()
-            for _, future in batch:
+            for _, _, future in batch:
                 future.cancel()
             raise
-        for (_, future), reply in zip(batch, replies, strict=True):
+        for (_, _, future), reply in zip(batch, replies, strict=True):
             if future.done():
                 continue
             if isinstance(reply, Exception):
@@ -137,20 +163,20 @@ class Pipeline:
             else:
                 future.set_result(reply)
 
-    async def _round_trip(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    async def _round_trip(self, packed: Sequence[bytes]) -> list[Any]:
         async with asyncio.timeout(SOCKET_TIMEOUT_SECONDS):
-            return await self._talk(commands)
+            return await self._talk(packed)
 
-    async def _talk(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    async def _talk(self, packed: Sequence[bytes]) -> list[Any]:
         if self._connection is None:
             # Not from the pool: a pool checks a connection for readability each time it is handed out.
             pool = self._client.connection_pool
             self._connection = pool.make_connection()
             await self._connection.connect()
         connection = self._connection
-        await connection.send_packed_command(connection.pack_commands(commands))
+        await connection.send_packed_command([b"".join(packed)])
         replies: list[Any] = []
-        for _ in commands:
+        for _ in packed:
             try:
                 replies.append(await connection.read_response())
             except redis.ResponseError as error:

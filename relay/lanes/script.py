@@ -25,12 +25,16 @@ class Script:
     sha: str
 
     @classmethod
-    def of(cls, name: str, text: str) -> Script:
+    def of(cls, name: str, text: str, *, takes_in: bool = False) -> Script:
+        """`takes_in`: refused where the store is full. All others work on what is there, and go on."""
+        if not takes_in:
+            text = "#!lua flags=allow-oom\n" + text
         return cls(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 def lane_script(name: str) -> Script:
-    return Script.of(name, LIBRARY + files("relay.lanes").joinpath(f"lua/{name}.lua").read_text())
+    text = files("relay.lanes").joinpath(f"lua/{name}.lua").read_text()
+    return Script.of(name, LIBRARY + text, takes_in=name == "enqueue")
 
 
 def _as_is(reply: Any) -> Any:

@@ -12,7 +12,7 @@ import redis.exceptions
 
 from relay.clock import isoformat, now_ms
 from relay.errors import StoreError, StoreFullError, StoreUnavailableError
-from relay.lanes import LIBRARY, Command, Pipeline, Script, StoreLostError, connect_async
+from relay.lanes import LIBRARY, Command, Pipeline, Script, StoreLostError, connect_async, passes
 from relay.lanes.commands import Lanes
 from relay.lanes.script import Argument
 
@@ -25,7 +25,8 @@ _LIBRARY = LIBRARY + files("relay.store").joinpath("lua/lib.lua").read_text()
 
 
 def store_script(name: str) -> Script:
-    return Script.of(name, _LIBRARY + files("relay.store").joinpath(f"lua/{name}.lua").read_text())
+    text = files("relay.store").joinpath(f"lua/{name}.lua").read_text()
+    return Script.of(name, _LIBRARY + text, takes_in=name == "accept")
 
 
 class Base:
@@ -76,13 +77,12 @@ class Base:
 
 
 def _refusal(error: redis.ResponseError) -> StoreError:
-    words = str(error)
-    # A script's error wraps the first word of the server's.
-    if "OOM" in words:
-        return StoreFullError(f"the store is at its memory limit: {words}")
-    if any(word in words for word in ("MISCONF", "READONLY", "LOADING", "NOREPLICAS", "MASTERDOWN")):
-        return StoreUnavailableError(f"the store takes no writes: {words}")
-    return StoreError(f"the store refused a command: {words}")
+    # A script's error has the server's own word further behind.
+    if "OOM " in str(error):
+        return StoreFullError(f"the store is at its memory limit: {error}")
+    if passes(error):
+        return StoreUnavailableError(f"the store takes no command now: {error}")
+    return StoreError(f"the store refused a command: {error}")
 
 
 def audit_entry(who: str, what: str, target: str, **more: Any) -> dict[str, Any]:

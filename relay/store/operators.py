@@ -138,7 +138,7 @@ class Operators:
         return await self.store.run(Command.call(_REROUTE, self.store.keys, *words, read=int))
 
     async def discard(self, delivery_id: str, *, who: str, reason: str) -> str:
-        """`discarded`, `missing`, or `already` and the status that keeps it from being discarded."""
+        """discarded, missing, in_flight, or `already` and the status that keeps it from being discarded."""
         entry = orjson.dumps(audit_entry(who, "discard", delivery_id, reason=reason))
         words = ("", delivery_id, f"discarded by {who}: {reason}", entry)
         return await self.store.run(Command.call(_DISCARD, self.store.keys, *words, read=bytes.decode))

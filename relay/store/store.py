@@ -110,7 +110,7 @@ class Store(Base):
             lane,
             message_id,
             event_id,
-            event_type,
+            jsontext.clean(event_type),
             status,
             int(again),
             *words,

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from relay import __version__, log
 from relay.catch import Catcher
 from relay.errors import StoreError
-from relay.recipes import load_workspace
+from relay.recipes import Workspace, load_workspace
 from relay.settings import Settings
 from relay.store import Store
 from relay.web import health
@@ -28,8 +28,9 @@ from relay.web.entrance import PREFIX, Entrance
 class App:
     """Requests to `/in/…` go straight to the entrance; all others, and the process's life, are Starlette's."""
 
-    def __init__(self, settings: Settings, redis_url: str) -> None:
+    def __init__(self, settings: Settings, redis_url: str, workspace: Workspace) -> None:
         self.settings = settings
+        self.workspace = workspace
         self.redis_url = redis_url
         self.pages: ASGIApp = Starlette(
             routes=[
@@ -50,7 +51,6 @@ class App:
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Any) -> AsyncIterator[None]:
-        self.workspace = load_workspace(self.settings.recipes)
         self.store = Store(self.redis_url, self.settings.redis_prefix)
         self.entrance = Entrance(Catcher(self.workspace, self.store), self.settings.public_url, self.settings.max_body)
         log.get().info("web.ready", sources=len(self.workspace.sources))
@@ -81,9 +81,12 @@ def _json(status: int, body: dict[str, Any]) -> Response:
 
 
 def serve(settings: Settings, redis_url: str, listener: socket.socket | None = None) -> None:
-    """Until SIGTERM or SIGINT: then requests under way are answered and no more are taken."""
+    """Until SIGTERM or SIGINT: then requests under way are answered and no more are taken.
+
+    Raises ConfigError where the workspace can't be read as a whole.
+    """
     config = uvicorn.Config(
-        App(settings, redis_url),
+        App(settings, redis_url, load_workspace(settings.recipes)),
         host=settings.host,
         port=settings.port,
         loop="uvloop",

@@ -10,11 +10,13 @@ if lane and call('HEXISTS', P .. 'f:' .. lane, id) == 1 then return 'in_flight' 
 if status == 'discarded' then return 'discarded' end
 if status == 'waiting' and tonumber(v[3] or 0) > 0 then return 'blocked' end
 call('XADD', R .. 'audit', '*', 'j', ARGV[3])
-if lane and call('HEXISTS', P .. 'msg', id) == 1 then
-  if call('ZSCORE', P .. 'd:' .. lane, id) then call('ZADD', P .. 'd:' .. lane, int(now), id) end
+if lane == ARGV[6] and not ended(status) and call('ZSCORE', P .. 'd:' .. lane, id) then
+  -- "Now" takes the place of the retry that was planned.
+  call('ZADD', P .. 'd:' .. lane, int(now), id)
   touch(lane, now)
   return 'hastened'
 end
+if lane and drop(lane, id, now) == 1 then touch(lane, now) end
 local replays = call('HINCRBY', key, 'rp', 1)
 -- The destination has it: a second one is meant, and must not be taken for a repeat.
 if status == 'delivered' then call('HSET', key, 'ik', replays) end

@@ -8,14 +8,26 @@ local now, worker, lane, message, event = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV
 if not holds(worker, lane, message) then return 0 end
 local now_ms = math.floor(now / 1000)
 local key = R .. 'e:' .. event
-local made, lanes, first = {}, {}, call('HGET', key, 'st') == 'caught'
+local made, lanes = {}, {[lane] = true}
+-- First of all: a letter may go into a lane again under its own id.
+release(worker, lane, message)
+finish(lane, message, now)
+local before = call('HGET', key, 'st')
+if not before then
+  -- Nobody keeps the event any more.
+  touch(lane, now)
+  return 1
+end
 for i = 9, #ARGV, 17 do
   local id, status, payload = ARGV[i], ARGV[i + 6], ARGV[i + 13]
   local d = R .. 'd:' .. id
   local is_new = call('HSETNX', d, 'ev', event) == 1
-  -- Routed twice is made once; a replay runs again what isn't under way; a letter that is routed resolves itself.
-  local old = call('HGET', d, 'status')
-  if is_new or id == message or (ARGV[8] == '1' and (ended(old) or old == 'dead')) then
+  -- Routed twice is made once; a replay runs again what isn't under way, and lets go what waits for predecessors, since
+  -- those may be others now; a letter that is routed resolves itself.
+  local v = call('HMGET', d, 'status', 'msg')
+  local old, blocked = v[1], v[2]
+  if is_new or id == message or (ARGV[8] == '1' and (ended(old) or old == 'dead' or blocked)) then
+    if blocked then call('HDEL', d, 'msg') end
     if is_new then
       made[#made + 1] = id
       call('ZADD', R .. 'x:d', now_ms, id)
@@ -40,11 +52,8 @@ if #made > 0 then
   local ds = call('HGET', key, 'ds') or ''
   call('HSET', key, 'ds', ds .. (ds == '' and '' or ',') .. table.concat(made, ','))
 end
-call('HSET', key, 'st', ARGV[7], 'ty', ARGV[6])
--- A caught event is open by one until it has been routed.
-if first then event_closes(event, 1, now_ms) end
-release(worker, lane, message)
-finish(lane, message, now)
-lanes[lane] = true
+-- A caught event is open by one until it has been routed itself, not a letter of it.
+if message == event or before ~= 'caught' then call('HSET', key, 'st', ARGV[7], 'ty', ARGV[6]) end
+if message == event and before == 'caught' then event_closes(event, 1, now_ms) end
 for touched in pairs(lanes) do touch(touched, now + #made + 1) end
 return 1

@@ -14,8 +14,10 @@ if call('EXISTS', key) == 0 then
   end
   return 0
 end
--- A command whose answer was lost comes twice: the same attempt is recorded once.
-if ARGV[6] ~= '' and call('HGET', key, 'a:' .. (call('HGET', key, 'an') or '0')) ~= ARGV[6] then
+if ARGV[6] ~= '' then
+  -- A command whose answer was lost comes twice. What it said was done the first time, and the message may be in flight
+  -- again by now.
+  if call('HGET', key, 'a:' .. (call('HGET', key, 'an') or '0')) == ARGV[6] then return 1 end
   call('HSET', key, 'a:' .. call('HINCRBY', key, 'an', 1), ARGV[6])
   -- What only waits for credentials has not used up a try.
   if verdict ~= 'hold' then call('HINCRBY', key, 'n', 1) end
@@ -37,6 +39,9 @@ if verdict == 'delivered' or verdict == 'skipped' then
   if held then
     release(worker, lane, id)
     finish(lane, id, now)
+  else
+    -- It was taken back and waits again: there is nothing left to do for whoever would take it.
+    drop(lane, id, now)
   end
   proceed(id, now)
 elseif not held then
