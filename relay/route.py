@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from relay import log
-from relay.errors import BodyError, RecipeError
+from relay.errors import BodyError, RecipeError, StoreError
 from relay.memory import DecodedEvents
 from relay.messages import DeliverJob, RouteJob
 from relay.model import JSON, ROUTE_STEP, Event, Status, delivery_id
@@ -44,7 +44,20 @@ class Router:
     async def route(self, jobs: Sequence[RouteJob]) -> None:
         """Route each event and acknowledge its message, all in as few exchanges as there are steps to it."""
         events = await self._store.events([job.event for job in jobs])
-        await asyncio.gather(*(self._route(job, stored) for job, stored in zip(jobs, events, strict=True)))
+        await asyncio.gather(*(self._safely(job, stored) for job, stored in zip(jobs, events, strict=True)))
+
+    async def _safely(self, job: RouteJob, stored: StoredEvent | None) -> None:
+        """A mistake of ours over one event is a dead letter of that event, and no matter of those beside it."""
+        try:
+            await self._route(job, stored)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - nobody foresaw it; it must be seen, and must not repeat for ever
+            self._log.error("event.mistake", event_id=job.event, exc_info=error)
+            assert stored is not None
+            cause = f"internal error: {type(error).__name__}"
+            letter = _letter(stored.event, job.recipe, Status.DEAD, f"{cause}: {error}"[:500], cause)
+            await self._write(job, "", "routed", [letter])
 
     async def give_up(self, jobs: Sequence[RouteJob], times: int) -> None:
         """The workers that tried to route these events died, time after time: a dead letter each."""

@@ -26,6 +26,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _redis_url(text: str) -> str:
+    if text and not text.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError(f"a store's URL begins with redis://, rediss:// or unix://; this is {text!r}")
+    return text
+
+
 def _prefix(text: str) -> str:
     if not re.fullmatch(r"[\w.{}:-]*", text):
         raise ValueError(f"a key prefix has letters, digits and . _ : - {{ }}; this is {text!r}")
@@ -50,7 +56,7 @@ class Settings:
     data: Path = _setting(Path(".relay"), Path, "the data folder: the embedded store, and file drops")
     host: str = _setting("127.0.0.1", str, "the address to listen on")
     port: int = _setting(8080, _port, "the port to listen on")
-    redis_url: str = _setting("", str, "a Redis 7.2+ or Valkey of yours; empty: the embedded one")
+    redis_url: str = _setting("", _redis_url, "a Redis 7.2+ or Valkey of yours; empty: the embedded one")
     redis_prefix: str = _setting("relay:", _prefix, "the beginning of every key")
     workers: int = _setting(1, _count, "how many worker processes `relay up` runs")
     concurrency: int = _setting(64, _count, "how many deliveries a worker process makes at once")
@@ -101,7 +107,7 @@ class Settings:
         return [
             (
                 s.name,
-                _redacted(s.name, getattr(self, s.name)),
+                _redacted(s, getattr(self, s.name)),
                 self.sources_of.get(s.name, "default"),
                 s.metadata["about"],
             )

@@ -82,7 +82,8 @@ class Supervisor:
 
     def run(self, on_ready: object = None) -> None:
         """Until SIGTERM or SIGINT. Raises ConfigError, StoreUnavailableError."""
-        self.settings.data.mkdir(parents=True, exist_ok=True)
+        # Bodies of events lie in it: nobody else's to read.
+        self.settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._take_lock()
         listener = _listen(self.settings.host, self.settings.port)
         wake = self._signals()
@@ -243,13 +244,15 @@ def _end_orphan(redis_url: str) -> None:
     client = connect(redis_url)
     try:
         client.shutdown(nosave=True)
-    except (redis.ConnectionError, redis.TimeoutError):
-        pass  # the file of one that is gone
+    except redis.RedisError:
+        pass  # the file of one that is gone; one that is not is seen below
     finally:
         client.close()
     deadline = time.monotonic() + 30
     while path.exists() and time.monotonic() < deadline and _answers(path):
         time.sleep(0.02)
+    if path.exists() and _answers(path):
+        raise ConfigError(f"a Valkey that an earlier relay left behind still runs on {path}; end it, then start again")
 
 
 def _answers(path: Path) -> bool:

@@ -10,7 +10,6 @@ import contextlib
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Coroutine, Sequence
@@ -32,7 +31,7 @@ from relay.connections import INCOMPLETE, Connections, fingerprint, lane_limits
 from relay.connector import Context
 from relay.deliver import MOST_TAKEN_BACK, Deliverer, Failed
 from relay.errors import StoreError
-from relay.lanes import LaneBroker, LaneMessage, Settlement
+from relay.lanes import LaneBroker, LaneMessage, machine
 from relay.memory import DecodedEvents
 from relay.messages import DELIVER_ACTOR, ROUTE_ACTOR, DeliverJob, RouteJob
 from relay.recipes import Workspace, load_workspace
@@ -49,9 +48,6 @@ ROUTE_CALLS = 2
 #: How often Dramatiq's idle threads wake to see whether the worker stops. Work wakes them at once.
 _IDLE_WAKE_MS = 1_000
 
-#: How long events wait that could not be routed by a mistake of ours.
-_MISTAKE_PAUSE_MS = 10_000
-
 _SWEEP_SECONDS = 60.0
 
 
@@ -63,27 +59,19 @@ class AttemptFailed(Retry):
         self.failed = failed
 
 
-class EventLoop(Middleware):
-    """Dramatiq's AsyncIO middleware on uvloop, with the process's stages set up before the first message comes."""
+def _start_loop() -> EventLoopThread:
+    """The loop that async actors run on, as Dramatiq's AsyncIO middleware would start it, on uvloop.
 
-    def __init__(self, process: Process) -> None:
-        self.process = process
-
-    def before_worker_boot(self, broker: Broker, worker: dramatiq.Worker) -> None:
-        # Dramatiq looks ten times a second whether a waiting thread was interrupted; nothing here interrupts one.
-        thread = EventLoopThread(logging.getLogger(__name__), interrupt_check_ival=5.0)
-        thread.loop.close()
-        thread.loop = uvloop.new_event_loop()
-        thread.daemon = True
-        thread.start(timeout=5.0)
-        set_event_loop_thread(thread)
-        thread.run_coroutine(self.process.set_up())
-
-    def after_worker_shutdown(self, broker: Broker, worker: dramatiq.Worker) -> None:
-        if (thread := get_event_loop_thread()) is not None:
-            thread.run_coroutine(self.process.clean_up())
-            thread.stop()
-            set_event_loop_thread(None)
+    Not by a middleware: Dramatiq goes on where one fails, and a worker that isn't set up must not take messages.
+    """
+    # Dramatiq looks ten times a second whether a waiting thread was interrupted; nothing here interrupts one.
+    thread = EventLoopThread(logging.getLogger(__name__), interrupt_check_ival=5.0)
+    thread.loop.close()
+    thread.loop = uvloop.new_event_loop()
+    thread.daemon = True
+    thread.start(timeout=5.0)
+    set_event_loop_thread(thread)
+    return thread
 
 
 class RetryPolicies(Middleware):
@@ -114,19 +102,14 @@ class RetryPolicies(Middleware):
         self, broker: Broker, message: MessageProxy, *, result: Any = None, exception: BaseException | None = None
     ) -> None:
         assert isinstance(message, LaneMessage)
-        if exception is None:
+        if exception is None or message.actor_name != DELIVER_ACTOR:
+            # An exception in routing, or in what follows here, is ours: the broker has the message tried again.
             return
-        if message.actor_name == ROUTE_ACTOR:
-            # A mistake of ours. The events wait a little and are routed again; nothing of them is lost.
-            for lease in message.leases:
-                self.process.broker.settle(
-                    Settlement("retry", lease.lane, lease.id, (now_ms() + _MISTAKE_PAUSE_MS) * 1000)
-                )
+        deliverer = self.process.deliverer
+        if isinstance(exception, AttemptFailed):
+            self.process.wait_for(deliverer.fail(exception.failed))
         else:
-            job = DeliverJob(*message.args)
-            failed = exception.failed if isinstance(exception, AttemptFailed) else None
-            deliverer = self.process.deliverer
-            self.process.wait_for(deliverer.fail(failed) if failed else deliverer.mistake(job, exception))
+            self.process.wait_for(deliverer.mistake(DeliverJob(*message.args), exception))
         _settled_elsewhere(self.process.broker, message)
 
 
@@ -149,10 +132,11 @@ class Process:
         self.broker = LaneBroker(
             redis_url,
             prefix=settings.redis_prefix + "lanes:",
-            middleware=[EventLoop(self), RetryPolicies(self)],
+            middleware=[RetryPolicies(self)],
             capacity={ROUTE_QUEUE: ROUTE_BUNDLE * ROUTE_CALLS, DELIVER_QUEUE: settings.concurrency},
         )
         self._stopping = threading.Event()
+        self._working = False
         self._declare_actors()
 
     def _declare_actors(self) -> None:
@@ -182,7 +166,6 @@ class Process:
     async def set_up(self) -> None:
         """Make the stages, and tell the lanes what the workspace says of them."""
         workspace = self.workspace
-        self._store = Store(self.redis_url, self.settings.redis_prefix, patient=True)
         self._connections = Connections(workspace, Context(data_dir=self.settings.data))
         self._connections.warm()
         decoded = DecodedEvents()
@@ -191,7 +174,7 @@ class Process:
         self.deliverer = Deliverer(workspace, self._store, worker, decoded, self._connections)
         await put_in_force(workspace, self._store)
         for dead in dead_neighbours(await self._store.run(self._store.lanes.workers())):
-            taken_back = await self._store.run(self._store.lanes.take_back(dead))
+            taken_back = await self._store.run(self._store.lanes.take_back(dead, died=True))
             self.log.warning("worker.taken_back", worker=dead, messages=taken_back)
         self._keeper = asyncio.create_task(self._keep_house())
 
@@ -203,7 +186,7 @@ class Process:
         self._store.patient = False
         with contextlib.suppress(StoreError):
             # What is still under way when the drain ends is somebody else's at once.
-            await self._store.run(self._store.lanes.take_back(self.broker.worker_id))
+            await self._store.run(self._store.lanes.take_back(self.broker.worker_id, died=False))
         await self._store.aclose()
 
     async def _keep_house(self) -> None:
@@ -225,11 +208,30 @@ class Process:
         Raises ConfigError where the workspace can't be read as a whole.
         """
         self.workspace = load_workspace(self.settings.recipes)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        self._store = Store(self.redis_url, self.settings.redis_prefix, patient=True)
+        loop = _start_loop()
+        try:
+            loop.run_coroutine(self.set_up())
+            self._work()
+            loop.run_coroutine(self.clean_up())
+        finally:
+            loop.stop()
+            set_event_loop_thread(None)
+        self.log.info("worker.stopped", worker=self.broker.worker_id)
+
+    def _stop(self, *_: object) -> None:
+        self._stopping.set()
+        if not self._working:
+            # Still waiting for the store: it need not be waited for any more.
+            self._store.patient = False
+
+    def _work(self) -> None:
         worker = dramatiq.Worker(
             self.broker, worker_timeout=_IDLE_WAKE_MS, worker_threads=self.settings.concurrency + ROUTE_CALLS
         )
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stopping.set())
+        self._working = True
         worker.start()
         self.log.info("worker.ready", worker=self.broker.worker_id, concurrency=self.settings.concurrency)
         self._stopping.wait()
@@ -237,7 +239,6 @@ class Process:
         self.broker.drain()
         worker.stop(timeout=round(self.settings.drain.total_seconds() * 1000))
         self.broker.close()
-        self.log.info("worker.stopped", worker=self.broker.worker_id)
 
 
 def dead_neighbours(workers: Sequence[str]) -> list[str]:
@@ -246,7 +247,7 @@ def dead_neighbours(workers: Sequence[str]) -> list[str]:
     for worker in workers:
         host, _, rest = worker.partition(":")
         pid = rest.partition(":")[0]
-        if host == socket.gethostname() and pid.isdigit() and not _alive(int(pid)):
+        if host == machine() and pid.isdigit() and not _alive(int(pid)):
             dead.append(worker)
     return dead
 
@@ -272,9 +273,11 @@ async def put_in_force(workspace: Workspace, store: Store) -> None:
             await store.run(store.lanes.pause(DELIVER_QUEUE, lane, connection.held, state=INCOMPLETE, only_if=""))
             continue
         await store.run(store.lanes.resume(DELIVER_QUEUE, lane, only_if=INCOMPLETE))
-        if await store.changed(f"connection:{name}", fingerprint(workspace, name)):
+        settings = fingerprint(workspace, name)
+        if await store.remembered(f"connection:{name}") != settings:
             # Held for bad credentials, and the settings are others now: worth another try.
             await store.run(store.lanes.resume(DELIVER_QUEUE, lane, only_if="held"))
+            await store.remember(f"connection:{name}", settings)
     for lane in await store.run(store.lanes.names()):
         recipe = lane.removeprefix(recipe_lane(""))
         if recipe != lane and recipe not in workspace.broken:

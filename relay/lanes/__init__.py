@@ -4,7 +4,7 @@ A lane is a queue with limits of its own: concurrency, rate, pause, order. It kn
 about. Messages wait until they are due, are leased to a worker, and are taken back when the worker dies.
 """
 
-from relay.lanes.broker import LaneBroker, LaneConsumer, LaneMessage
+from relay.lanes.broker import LaneBroker, LaneConsumer, LaneMessage, machine
 from relay.lanes.commands import Change, Fetched, LaneLimits, LaneState, NewMessage, Settlement
 from relay.lanes.connection import Pipeline, StoreLostError, connect, connect_async, passes
 from relay.lanes.script import LIBRARY, Command, Script
@@ -26,5 +26,6 @@ __all__ = [
     "StoreLostError",
     "connect",
     "connect_async",
+    "machine",
     "passes",
 ]

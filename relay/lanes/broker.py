@@ -14,12 +14,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import dramatiq
 import redis
 from dramatiq.broker import Broker, Consumer, MessageProxy
-from dramatiq.errors import ConnectionClosed, QueueNotFound
+from dramatiq.errors import ConnectionClosed, DecodeError, QueueNotFound
 from dramatiq.message import Message
 from dramatiq.middleware import Middleware
 
@@ -33,12 +34,26 @@ LEASE_SECONDS = 10.0
 #: How long a consumer sleeps at most before it looks by itself: a doorbell may ring while the connection is down.
 SAFETY_LOOK_SECONDS = 10.0
 
+#: How long a message waits whose actor raised an exception that nobody dealt with.
+MISTAKE_PAUSE_US = 10_000_000
+
 logger = logging.getLogger(__name__)
 
 
+def machine() -> str:
+    """Where process ids are ours: the host, since it was started, in this container. Names alone are not unique."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+        container = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        # Nothing tells: a name that nobody has again.
+        return f"{socket.gethostname()}-{os.urandom(4).hex()}"
+    return f"{socket.gethostname()}-{boot}-{container}"
+
+
 def new_worker_id() -> str:
-    """Host, process and a random part: who comes after on the same host can tell that the process is no more."""
-    return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
+    """Machine, process and a random part: who comes after on the same machine can tell that the process is no more."""
+    return f"{machine()}:{os.getpid()}:{os.urandom(4).hex()}"
 
 
 class LaneBroker(Broker):
@@ -65,11 +80,14 @@ class LaneBroker(Broker):
         self.actor_options |= {"bundle"}
         self.client = connect(url)
         # A subscriber waits for as long as it takes: a socket timeout would end the wait.
-        self.listener = connect(url, socket_timeout=None)
+        self.listener = connect(url, socket_timeout=None, keepalive=True)
         self.lanes = Lanes(prefix)
         self.worker_id = worker_id or new_worker_id()
         self.lease_us = round(lease_seconds * 1_000_000)
         self.settled: set[str] = set()
+        # What this process holds by its own account, until the store has confirmed that it doesn't any more.
+        self.held: set[str] = set()
+        self.in_doubt: set[str] = set()
         self.draining = False
         self._capacity = capacity or {}
         # Of the process, not of a consumer: Dramatiq makes a new consumer after each lost connection, while
@@ -227,17 +245,29 @@ class LaneConsumer(Consumer):
 
     def _fetch(self, limit: int) -> None:
         broker = self.broker
+        if self.queue_name in broker.in_doubt:
+            broker.run(broker.lanes.reclaim(self.queue_name, broker.worker_id, list(broker.held)))
+        # Until the answer is here: one that is lost leaves messages leased to us that we know nothing of.
+        broker.in_doubt.add(self.queue_name)
         wait_us, messages = broker.run(broker.lanes.fetch(self.queue_name, broker.worker_id, limit, broker.lease_us))
         wait = SAFETY_LOOK_SECONDS if wait_us is None else min(wait_us / 1_000_000, SAFETY_LOOK_SECONDS)
+        broker.held.update(message.id for message in messages)
+        broker.in_doubt.discard(self.queue_name)
         self._look_at = time.monotonic() + wait
-        self._room.take(len(messages))
-        self._ready.extend(self._bundles(messages))
+        for message in self._bundles(messages):
+            self._room.take(len(message.leases))
+            self._ready.append(message)
 
     def _bundles(self, fetched: list[Fetched]) -> Iterable[LaneMessage]:
         """One proxy a message; one for up to N of them where their actor says `bundle=N`."""
         bundles: dict[str, list[tuple[Message[Any], Fetched]]] = {}
         for lease in fetched:
-            message: Message[Any] = Message.decode(lease.payload)
+            try:
+                message: Message[Any] = Message.decode(lease.payload)
+            except DecodeError:
+                logger.error("The message %s can't be read; it is a dead letter of lane %s", lease.id, lease.lane)
+                self.broker.settle(Settlement("nack", lease.lane, lease.id))
+                continue
             size = self._bundle_size(message.actor_name)
             if size == 1:
                 yield LaneMessage(message, (lease,))
@@ -257,7 +287,10 @@ class LaneConsumer(Consumer):
         return int(actor.options.get("bundle", 1)) if actor else 1
 
     def ack(self, message: MessageProxy) -> None:
-        self._finish(message, "ack")
+        """A message that ended in an exception is not done, whatever became of the middleware that should have cared:
+        it is tried again later. (Dramatiq's own Retries is not for this broker: here a retry keeps its message.)
+        """
+        self._finish(message, "ack" if message._exception is None else "retry")
 
     def nack(self, message: MessageProxy) -> None:
         self._finish(message, "nack")
@@ -270,11 +303,13 @@ class LaneConsumer(Consumer):
     def _finish(self, message: MessageProxy, verb: Any) -> None:
         assert isinstance(message, LaneMessage)
         settled = self.broker.settled
+        due_us = time.time_ns() // 1000 + MISTAKE_PAUSE_US
         for lease in message.leases:
             if lease.id in settled:
                 settled.discard(lease.id)
+                self.broker.held.discard(lease.id)
             else:
-                self.broker.settle(Settlement(verb, lease.lane, lease.id))
+                self.broker.settle(Settlement(verb, lease.lane, lease.id, due_us))
         self._room.give(len(message.leases))
 
     def close(self) -> None:
@@ -354,14 +389,13 @@ class _Acknowledger:
         while True:
             try:
                 lost = self._broker.run(self._broker.lanes.settle(self._broker.worker_id, batch)).count(False)
-            except dramatiq.errors.BrokerConnectionError:
-                # Kept until the store is back: a lease that ran out meanwhile makes the settlement void, not wrong.
-                if self._stopping.wait(0.25):
+            except (dramatiq.errors.BrokerConnectionError, redis.RedisError) as error:
+                # Kept until the store takes it: our lease is renewed meanwhile, so nobody else would.
+                logger.warning("%d messages could not be settled yet: %s", len(batch), error)
+                if self._stopping.wait(0.5):
                     return
-            except redis.RedisError:
-                logger.exception("%d messages could not be settled; they will be taken back", len(batch))
-                return
             else:
+                self._broker.held.difference_update(settlement.id for settlement in batch)
                 if lost:
                     logger.warning("%d of %d messages had been taken back before they were settled", lost, len(batch))
                 return

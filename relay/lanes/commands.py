@@ -18,6 +18,7 @@ _FETCH = lane_script("fetch")
 _SETTLE = lane_script("settle")
 _BEAT = lane_script("beat")
 _TAKE_BACK = lane_script("take_back")
+_RECLAIM = lane_script("reclaim")
 _CONFIGURE = lane_script("configure")
 _PAUSE = lane_script("pause")
 _CHANGE = lane_script("change")
@@ -131,8 +132,13 @@ class Lanes:
         words = (_now(now_us), worker, lease_us, int(reap))
         return Command.call(_BEAT, self.keys, *words, read=lambda reply: (bool(reply[0]), int(reply[1])))
 
-    def take_back(self, worker: str, now_us: int | None = None) -> Command[int]:
-        return Command.call(_TAKE_BACK, self.keys, _now(now_us), worker, read=int)
+    def take_back(self, worker: str, *, died: bool, now_us: int | None = None) -> Command[int]:
+        """What it holds waits again; where it died, that is counted against each message. How many."""
+        return Command.call(_TAKE_BACK, self.keys, _now(now_us), worker, int(died), read=int)
+
+    def reclaim(self, queue: str, worker: str, known: Iterable[str], now_us: int | None = None) -> Command[int]:
+        """After a fetch whose answer was lost: what the worker holds and does not know of waits again. How many."""
+        return Command.call(_RECLAIM, self.keys, _now(now_us), queue, worker, *known, read=int)
 
     def workers(self) -> Command[Sequence[str]]:
         """Everybody who holds a lease, run out or not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -27,8 +28,15 @@ CONNECTION_ERRORS = (redis.ConnectionError, redis.TimeoutError, OSError, EOFErro
 SOCKET_TIMEOUT_SECONDS = 30.0
 
 
+#: The first probe after 30 s of silence, then every 10 s; three without an answer are the end.
+_KEEPALIVE = {
+    getattr(socket, name): value
+    for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
+    if hasattr(socket, name)
+}
+
 #: The first words of refusals that pass: reading its data, run by somebody's long script, a replica, a full disk.
-_PASSING = ("BUSY", "LOADING", "MASTERDOWN", "READONLY", "NOREPLICAS", "MISCONF")
+_PASSING = ("BUSY", "CLUSTERDOWN", "TRYAGAIN", "LOADING", "MASTERDOWN", "READONLY", "NOREPLICAS", "MISCONF")
 
 
 class StoreLostError(Exception):
@@ -38,11 +46,12 @@ class StoreLostError(Exception):
 # Neither client retries by itself: a script that moves messages must not be sent twice behind its caller's back.
 
 
-def connect(url: str, *, socket_timeout: float | None = SOCKET_TIMEOUT_SECONDS) -> redis.Redis:
-    """A blocking client; its pool is thread-safe."""
-    return redis.Redis.from_url(
-        url, socket_timeout=socket_timeout, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0)
-    )
+def connect(url: str, *, socket_timeout: float | None = SOCKET_TIMEOUT_SECONDS, keepalive: bool = False) -> redis.Redis:
+    """A blocking client; its pool is thread-safe. `keepalive` finds out within a minute that the other side is gone."""
+    options: dict[str, Any] = {"socket_timeout": socket_timeout, "socket_connect_timeout": 5}
+    if keepalive and not url.startswith("unix:"):
+        options |= {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
+    return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
 
 
 def connect_async(url: str) -> redis.asyncio.Redis:
@@ -146,7 +155,7 @@ class Pipeline:
             lost = StoreLostError(str(error) or type(error).__name__)
             lost.__cause__ = error
             replies = [lost] * len(batch)
-        except redis.RedisError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait have to hear of it
             # An answer that makes no sense: the connection is in no known state.
             await self._lose()
             replies = [error] * len(batch)

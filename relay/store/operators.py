@@ -161,7 +161,7 @@ class Operators:
         return changed
 
     async def _note(self, entry: dict[str, Any]) -> None:
-        await self.store.ask("XADD", self.store.key("audit"), "*", "j", orjson.dumps(entry))
+        await self.store.ask("XADD", self.store.key("audit"), "MAXLEN", "~", 100_000, "*", "j", orjson.dumps(entry))
 
     async def _index(self, index: str, wanted: Filter, *, oldest_first: bool) -> AsyncIterator[list[str]]:
         """An index by time, a page at a time, each from the score at which the last one ended.

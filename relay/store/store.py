@@ -21,6 +21,8 @@ _ACCEPT = store_script("accept")
 _ROUTED = store_script("routed")
 _SETTLE = store_script("settle")
 _SWEEP = store_script("sweep")
+_REMEMBER = store_script("remember")
+_ONLY_ONE = store_script("only_one")
 
 #: Which queue a lane belongs to: Dramatiq has one consumer for each.
 ROUTE_QUEUE = "route"
@@ -165,10 +167,8 @@ class Store(Base):
 
     async def keep_versions(self, versions: Mapping[tuple[str, str], str]) -> None:
         """Remember recipes' texts, by recipe and version: a delivery is rendered by the one it was routed with."""
-        key = self.key("versions")
-        await self.run_many(
-            [Command(("HSETNX", key, f"{recipe}:{version}", text)) for (recipe, version), text in versions.items()]
-        )
+        words = chain.from_iterable((f"{recipe}:{version}", text) for (recipe, version), text in versions.items())
+        await self.run(Command.call(_REMEMBER, self.keys, "", "setnx", "versions", *words, read=lambda _: None))
 
     async def version(self, recipe: str, version: str) -> str | None:
         text = await self.ask("HGET", self.key("versions"), f"{recipe}:{version}")
@@ -180,13 +180,15 @@ class Store(Base):
 
     async def only_one(self, task: str, seconds: float) -> bool:
         """True for one caller in so many seconds: what many workers could do, and one has to."""
-        return await self.ask("SET", self.key("only:", task), "1", "NX", "PX", round(seconds * 1000)) is not None
+        return await self.run(Command.call(_ONLY_ONE, self.keys, "", task, round(seconds * 1000), read=bool))
 
-    async def changed(self, name: str, value: str) -> bool:
-        """Remember a value; True where another was remembered before."""
-        before = await self.ask("HGET", self.key("remembered"), name)
-        await self.ask("HSET", self.key("remembered"), name, value)
-        return before is not None and before != value.encode()
+    async def remembered(self, name: str) -> str | None:
+        value = await self.ask("HGET", self.key("remembered"), name)
+        return value.decode() if value is not None else None
+
+    async def remember(self, name: str, value: str) -> None:
+        words = ("", "set", "remembered", name, value)
+        await self.run(Command.call(_REMEMBER, self.keys, *words, read=lambda _: None))
 
 
 def read_edit(number: int, head: bytes, packed: bytes) -> Edit:

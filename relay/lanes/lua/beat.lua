@@ -6,7 +6,7 @@ local kept = call('ZADD', P .. 'workers', int(now + ARGV[3]), worker) == 0
 local back = 0
 if ARGV[4] == '1' then
   for _, dead in ipairs(call('ZRANGE', P .. 'workers', '-inf', int(now), 'BYSCORE', 'LIMIT', 0, 16)) do
-    back = back + take_back(dead, now)
+    back = back + take_back(dead, now, '1')
   end
 end
 return {kept and 1 or 0, back}

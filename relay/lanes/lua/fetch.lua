@@ -14,20 +14,24 @@ local function take(lane, quantum)
   if quantum < 1 then return 0 end
   local rate, taken = P .. 'r:' .. lane, 0
   for _, id in ipairs(call('ZRANGE', P .. 'd:' .. lane, '-inf', int(now), 'BYSCORE', 'LIMIT', 0, quantum)) do
-    if s.rn > 0 then
+    local payload = call('HGET', P .. 'msg', id)
+    if payload and s.rn > 0 then
       local oldest = call('LINDEX', rate, -s.rn)
       if oldest and tonumber(oldest) + s.rp > now then break end
       call('RPUSH', rate, int(now))
       call('LTRIM', rate, -s.rn, -1)
     end
     call('ZREM', P .. 'd:' .. lane, id)
-    call('HSET', P .. 'f:' .. lane, id, worker)
-    call('HSET', P .. 'w:' .. worker, id, lane)
-    taken = taken + 1
-    got[#got + 1] = lane
-    got[#got + 1] = id
-    got[#got + 1] = call('HGET', P .. 'msg', id)
-    got[#got + 1] = tonumber(call('HGET', P .. 'back', id) or 0)
+    -- An id without a message can't be; a hole in the answer would cut it off there.
+    if payload then
+      call('HSET', P .. 'f:' .. lane, id, worker)
+      call('HSET', P .. 'w:' .. worker, id, lane)
+      taken = taken + 1
+      got[#got + 1] = lane
+      got[#got + 1] = id
+      got[#got + 1] = payload
+      got[#got + 1] = tonumber(call('HGET', P .. 'back', id) or 0)
+    end
   end
   return taken
 end

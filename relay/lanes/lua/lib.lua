@@ -142,14 +142,22 @@ local function pause(lane, state, reason)
   call('HSET', P .. 'l:' .. lane, 'paused', state, 'reason', reason)
 end
 
-local function take_back(worker, now)
+-- What was held when workers died more than once comes back spread over a while: the one that kills them comes without
+-- those that were only there with it.
+local function spread(id, times)
+  if times < 2 then return 0 end
+  return (times - 1) * 5000000 * tonumber(string.sub(redis.sha1hex(id .. times), 1, 4), 16) / 65536
+end
+
+-- `counts`: '1' where the worker died, '0' where it ended in order.
+local function take_back(worker, now, counts)
   local held = call('HGETALL', P .. 'w:' .. worker)
   local lanes = {}
   for i = 1, #held, 2 do
     local id, lane = held[i], held[i + 1]
     if holds(worker, lane, id) then
-      call('HINCRBY', P .. 'back', id, 1)
-      put_back(worker, lane, id, now)
+      local times = counts == '1' and call('HINCRBY', P .. 'back', id, 1) or 0
+      put_back(worker, lane, id, math.floor(now + spread(id, times)))
       lanes[lane] = true
     end
   end

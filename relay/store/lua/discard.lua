@@ -8,7 +8,7 @@ if ended(status) then return 'already ' .. status end
 if call('HEXISTS', P .. 'f:' .. lane, id) == 1 then return 'in_flight' end
 if drop(lane, id, now) == 1 then touch(lane, now) end
 call('HDEL', R .. 'd:' .. id, 'msg', 'due')
-call('XADD', R .. 'audit', '*', 'j', ARGV[4])
+call('XADD', R .. 'audit', 'MAXLEN', '~', 100000, '*', 'j', ARGV[4])
 mark(id, 'discarded', math.floor(now / 1000), ARGV[3], 'discarded')
 proceed(id, now)
 return 'discarded'

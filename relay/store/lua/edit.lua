@@ -5,5 +5,5 @@ local key = R .. 'd:' .. id
 if call('EXISTS', key) == 0 then return 0 end
 local number = call('HINCRBY', key, 'edits', 1)
 call('HSET', key, 'edit:' .. number, ARGV[3], 'eb:' .. number, ARGV[4])
-call('XADD', R .. 'audit', '*', 'j', ARGV[5])
+call('XADD', R .. 'audit', 'MAXLEN', '~', 100000, '*', 'j', ARGV[5])
 return number

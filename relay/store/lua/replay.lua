@@ -9,7 +9,7 @@ if not status then return 'missing' end
 if lane and call('HEXISTS', P .. 'f:' .. lane, id) == 1 then return 'in_flight' end
 if status == 'discarded' then return 'discarded' end
 if status == 'waiting' and tonumber(v[3] or 0) > 0 then return 'blocked' end
-call('XADD', R .. 'audit', '*', 'j', ARGV[3])
+call('XADD', R .. 'audit', 'MAXLEN', '~', 100000, '*', 'j', ARGV[3])
 if lane == ARGV[6] and not ended(status) and call('ZSCORE', P .. 'd:' .. lane, id) then
   -- "Now" takes the place of the retry that was planned.
   call('ZADD', P .. 'd:' .. lane, int(now), id)

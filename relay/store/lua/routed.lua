@@ -26,7 +26,7 @@ for i = 9, #ARGV, 17 do
   -- those may be others now; a letter that is routed resolves itself.
   local v = call('HMGET', d, 'status', 'msg')
   local old, blocked = v[1], v[2]
-  if is_new or id == message or (ARGV[8] == '1' and (ended(old) or old == 'dead' or blocked)) then
+  if is_new or id == message or (ARGV[8] == '1' and ((ended(old) and old ~= 'discarded') or old == 'dead' or blocked)) then
     if blocked then call('HDEL', d, 'msg') end
     if is_new then
       made[#made + 1] = id

@@ -41,7 +41,8 @@ if verdict == 'delivered' or verdict == 'skipped' then
     finish(lane, id, now)
   else
     -- It was taken back and waits again: there is nothing left to do for whoever would take it.
-    drop(lane, id, now)
+    local elsewhere = call('HGET', key, 'lane') or lane
+    if drop(elsewhere, id, now) == 1 then touch(elsewhere, now) end
   end
   proceed(id, now)
 elseif not held then
