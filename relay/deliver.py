@@ -81,7 +81,7 @@ class Deliverer:
 
     async def deliver(self, job: DeliverJob) -> bool | Failed:
         """One attempt. True where it was settled, False where the message only needs to be acknowledged."""
-        cached = self._decoded.get(job.event)
+        cached = self._decoded.take(job.event)
         wanted = None if cached else job.event
         delivery, stored, before = await self._store.with_event(job.delivery, wanted, list(job.predecessors.values()))
         if delivery is None or delivery.status in _ENDED:
@@ -191,10 +191,7 @@ class Deliverer:
             raise PermanentError("the event is no longer kept", cause="event missing")
         event = with_edit(event, edit)
         source = self.workspace.sources.get(event.source)
-        body = decode_event(event, source.config if source is not None else None)
-        if edit is None:
-            self._decoded.put(job.event, event, body)
-        return event, body
+        return event, decode_event(event, source.config if source is not None else None)
 
     async def _send(self, work: _Work) -> tuple[Reply, Mapping[str, Any]]:
         """Render and send. Raises a DeliveryError (with what was sent as its `sent`), or RecipeError."""

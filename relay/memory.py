@@ -2,37 +2,60 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
+from dataclasses import dataclass
 
 from relay.model import JSON, Event
 
-_MOST_EVENTS = 1000
+_MOST_EVENTS = 2000
 _MOST_BYTES = 32_000_000
+
+#: Another worker delivers what this one routed, or nobody does for now: then it is not worth its place.
+_MOST_SECONDS = 20.0
+
+
+@dataclass(slots=True)
+class _Entry:
+    event: Event
+    body: JSON
+    uses: int
+    since: float
 
 
 class DecodedEvents:
-    """The latest events and their decoded bodies, bounded by number and by the size of their raw bodies."""
+    """Events and their decoded bodies, until so many deliveries have asked for them.
+
+    Routing may run thousands of events ahead of delivering. What is full takes nothing new: to forget the oldest would
+    be to forget what is needed next.
+    """
 
     def __init__(self, most_events: int = _MOST_EVENTS, most_bytes: int = _MOST_BYTES) -> None:
-        self._events: OrderedDict[str, tuple[Event, JSON]] = OrderedDict()
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._most_events = most_events
         self._most_bytes = most_bytes
         self._bytes = 0
 
-    def put(self, event_id: str, event: Event, body: JSON) -> None:
-        self._forget(event_id)
-        self._events[event_id] = (event, body)
-        self._bytes += len(event.body)
-        while len(self._events) > self._most_events or self._bytes > self._most_bytes:
-            self._forget(next(iter(self._events)))
+    def put(self, event: Event, body: JSON, uses: int) -> None:
+        """`uses` is how many deliveries will ask for it."""
+        now = time.monotonic()
+        self._forget(event.id)
+        while self._entries and next(iter(self._entries.values())).since < now - _MOST_SECONDS:
+            self._forget(next(iter(self._entries)))
+        if uses and len(self._entries) < self._most_events and self._bytes + len(event.body) <= self._most_bytes:
+            self._entries[event.id] = _Entry(event, body, uses, now)
+            self._bytes += len(event.body)
 
-    def get(self, event_id: str) -> tuple[Event, JSON] | None:
-        found = self._events.get(event_id)
-        if found is not None:
-            self._events.move_to_end(event_id)
-        return found
+    def take(self, event_id: str) -> tuple[Event, JSON] | None:
+        entry = self._entries.get(event_id)
+        if entry is None:
+            return None
+        entry.uses -= 1
+        if entry.uses <= 0:
+            self._forget(event_id)
+        return entry.event, entry.body
 
     def _forget(self, event_id: str) -> None:
-        gone = self._events.pop(event_id, None)
+        gone = self._entries.pop(event_id, None)
         if gone is not None:
-            self._bytes -= len(gone[0].body)
+            self._bytes -= len(gone.event.body)

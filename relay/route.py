@@ -126,12 +126,12 @@ class Router:
         if source is not None and source.event_type is not None:
             kind = _kind(source.event_type, view)
             view = EventView(_typed(event, kind), body)
+        planned = [delivery for recipe in wanted for delivery in self._recipe(recipe, view)]
         if not job.delivery:
-            self._decoded.put(event.id, view.event, body)
-        planned = [delivery for recipe in wanted for delivery in self._recipe(job, recipe, view)]
+            self._decoded.put(view.event, body, sum(1 for d in planned if d.status is Status.WAITING))
         return "routed", kind, [*planned, *waiting]
 
-    def _recipe(self, job: RouteJob, recipe: Recipe, view: EventView) -> list[NewDelivery]:
+    def _recipe(self, recipe: Recipe, view: EventView) -> list[NewDelivery]:
         try:
             plan = recipe.plan(view)
         except RecipeError as error:

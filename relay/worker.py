@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -57,6 +58,19 @@ class AttemptFailed(Retry):
     def __init__(self, failed: Failed) -> None:
         super().__init__(failed.attempt.outcome.summary)
         self.failed = failed
+
+
+def _tune() -> None:
+    """For one busy event loop among many waiting threads: measured together, a third less CPU a delivery.
+
+    What is set up lives as long as the process, so the collector need not look at it; and each delivery makes some
+    hundred short-lived objects, which would have it run dozens of times a second. The loop's thread does nearly all
+    the work: it keeps the interpreter for longer before another may ask for it.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    sys.setswitchinterval(0.02)
 
 
 def _start_loop() -> EventLoopThread:
@@ -214,6 +228,7 @@ class Process:
         loop = _start_loop()
         try:
             loop.run_coroutine(self.set_up())
+            _tune()
             self._work()
             loop.run_coroutine(self.clean_up())
         finally:

@@ -83,6 +83,14 @@ def test_it_starts_from_nothing_says_what_it_wrote_and_what_to_try_and_stops_in_
         assert not [name for name, child in children.items() if child.is_running()], "no orphans"
 
 
+def ended(process: psutil.Process) -> bool:
+    """Also one that nobody has collected: in a container there may be no init that does."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def said(relay: Relay, text: str) -> list[dict[str, str]]:
     lines = [line for line in relay.lines if line.get("event") == "text"]
     return lines if any(text in line["text"] for line in lines) else []
@@ -172,7 +180,7 @@ def test_what_a_killed_supervisor_leaves_behind_is_ended_and_the_next_one_goes_o
             children[name].wait(20)
         try:
             with relay_up(tmp_path) as after:
-                assert not children["valkey"].is_running()
+                assert ended(children["valkey"])
                 answer = httpx.post(f"{after.url}/in/chat", json=a_chat(1), headers=headers)
                 assert (answer.status_code, answer.json()["status"]) == (200, "duplicate"), "the data is the same"
         finally:

@@ -14,7 +14,14 @@ import redis.asyncio
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError
+from redis.exceptions import (
+    BusyLoadingError,
+    ClusterDownError,
+    MasterDownError,
+    NoScriptError,
+    ReadOnlyError,
+    TryAgainError,
+)
 from redis.retry import Retry
 
 from relay.lanes.script import Argument, Command
@@ -36,7 +43,7 @@ _KEEPALIVE = {
 }
 
 #: The first words of refusals that pass: reading its data, run by somebody's long script, a replica, a full disk.
-_PASSING = ("BUSY", "CLUSTERDOWN", "TRYAGAIN", "LOADING", "MASTERDOWN", "READONLY", "NOREPLICAS", "MISCONF")
+_PASSING = re.compile(r"(^|\W)(BUSY|CLUSTERDOWN|TRYAGAIN|LOADING|MASTERDOWN|READONLY|NOREPLICAS|MISCONF) ")
 
 
 class StoreLostError(Exception):
@@ -63,8 +70,9 @@ def connect_async(url: str) -> redis.asyncio.Redis:
 
 def passes(error: redis.RedisError) -> bool:
     """Whether the server will take the same command later. A script's error has the server's word further behind."""
-    text = str(error)
-    return type(error).__name__ == "BusyLoadingError" or any(re.search(rf"(^|\W){word} ", text) for word in _PASSING)
+    # redis-py takes the word off where it has a class for it.
+    known = (ReadOnlyError, BusyLoadingError, MasterDownError, ClusterDownError, TryAgainError)
+    return isinstance(error, known) or _PASSING.search(str(error)) is not None
 
 
 def run(client: redis.Redis, command: Command[T]) -> T:
@@ -111,15 +119,22 @@ class Pipeline:
 
     async def run(self, command: Command[T]) -> T:
         """Raises StoreLostError where the server is away, redis.ResponseError where it refuses the command."""
+        return command.read(await self._submit(command))
+
+    async def run_many(self, commands: Sequence[Command[Any]]) -> list[Any]:
+        """All of them in one exchange. Raises as `run` does, for the first that failed."""
+        futures = [self._submit(command) for command in commands]
+        # Every one is waited for, so that none is left with an exception that nobody looked at.
+        await asyncio.wait(futures)
+        return [command.read(future.result()) for command, future in zip(commands, futures, strict=True)]
+
+    def _submit(self, command: Command[Any]) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         # Packed here: what can't be written for the wire is its caller's error, not that of all who travel with it.
         self._waiting.append((command, _packed(command.words), future))
         if self._sender is None:
             self._sender = asyncio.create_task(self._send())
-        return command.read(await future)
-
-    async def run_many(self, commands: Sequence[Command[T]]) -> list[T]:
-        return list(await asyncio.gather(*(self.run(command) for command in commands)))
+        return future
 
     async def aclose(self) -> None:
         if self._sender is not None:

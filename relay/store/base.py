@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from importlib.resources import files
 from typing import Any, TypeVar
 
@@ -46,31 +46,28 @@ class Base:
 
     async def run(self, command: Command[T]) -> T:
         """Raises StoreUnavailableError, StoreFullError (unless it is patient), StoreError."""
-        while True:
-            try:
-                return await self._run(command)
-            except (StoreUnavailableError, StoreFullError):
-                if not self.patient:
-                    raise
-                await asyncio.sleep(_PAUSE_SECONDS)
+        return await self._patiently(lambda: self._pipeline.run(command))
 
-    async def _run(self, command: Command[T]) -> T:
-        try:
-            return await self._pipeline.run(command)
-        except StoreLostError as error:
-            raise StoreUnavailableError(f"the store can't be reached: {error}") from error
-        except redis.exceptions.OutOfMemoryError as error:
-            raise StoreFullError(f"the store is at its memory limit: {error}") from error
-        except redis.ResponseError as error:
-            raise _refusal(error) from error
+    async def run_many(self, commands: Sequence[Command[Any]]) -> list[Any]:
+        """All of them in one exchange. Raises as `run` does, for the first that failed."""
+        return await self._patiently(lambda: self._pipeline.run_many(commands)) if commands else []
 
     async def ask(self, *words: Argument) -> Any:
         """One plain Redis command, its reply as it comes."""
         return await self.run(Command(words))
 
-    async def run_many(self, commands: Sequence[Command[Any]]) -> list[Any]:
-        """All of them in one exchange. Raises as `run` does, for the first that failed."""
-        return list(await asyncio.gather(*(self.run(command) for command in commands)))
+    async def _patiently(self, act: Callable[[], Awaitable[T]]) -> T:
+        while True:
+            try:
+                return await act()
+            except StoreLostError as error:
+                if not self.patient:
+                    raise StoreUnavailableError(f"the store can't be reached: {error}") from error
+            except redis.ResponseError as error:
+                refusal = _refusal(error)
+                if not (self.patient and isinstance(refusal, StoreUnavailableError | StoreFullError)):
+                    raise refusal from error
+            await asyncio.sleep(_PAUSE_SECONDS)
 
     async def aclose(self) -> None:
         await self._pipeline.aclose()
@@ -78,7 +75,7 @@ class Base:
 
 def _refusal(error: redis.ResponseError) -> StoreError:
     # A script's error has the server's own word further behind.
-    if "OOM " in str(error):
+    if isinstance(error, redis.exceptions.OutOfMemoryError) or "OOM " in str(error):
         return StoreFullError(f"the store is at its memory limit: {error}")
     if passes(error):
         return StoreUnavailableError(f"the store takes no command now: {error}")

@@ -56,6 +56,11 @@ class Entrance:
         return f"{base}{scope.get('raw_path', b'').decode('latin-1') or scope['path']}{'?' + query if query else ''}"
 
 
+class _TooLongError(RefusedError):
+    def __init__(self, limit: int) -> None:
+        super().__init__(413, "body too large", f"the body is longer than the limit of {limit:,} bytes")
+
+
 class _GoneError(RefusedError):
     """The sender hung up before its body had come."""
 
@@ -65,9 +70,8 @@ class _GoneError(RefusedError):
 
 async def _read(receive: Receive, declared: str | None, limit: int) -> bytes:
     """The body. Raises RefusedError (413) as soon as it is known to be too long, declared or chunked."""
-    too_long = RefusedError(413, "body too large", f"the body is longer than the limit of {limit:,} bytes")
     if declared is not None and declared.isdigit() and int(declared) > limit:
-        raise too_long
+        raise _TooLongError(limit)
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -77,7 +81,7 @@ async def _read(receive: Receive, declared: str | None, limit: int) -> bytes:
         if chunk := message.get("body", b""):
             size += len(chunk)
             if size > limit:
-                raise too_long
+                raise _TooLongError(limit)
             chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
