@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import socket
 import sys
@@ -135,7 +136,7 @@ def _welcome(settings: Settings, url: str) -> None:
         )
         row = settings.data / starter.DROP
         err.print(f"Its row is in [bold]{_short(row)}[/], its JSON at the example's HTTP endpoint:")
-        err.print("  relay events list --source inbox\n")
+        err.print(f"  {_relay()} events list --source inbox\n")
         port = urlsplit(url).port or 0
         if not starter.posts_to(settings.recipes, port):
             address = starter.ADDRESS.format(port=port)
@@ -143,6 +144,11 @@ def _welcome(settings: Settings, url: str) -> None:
                 f"[yellow]That endpoint is this relay itself, which is on port {port} today: set crm's base_url in\n"
                 f"{_short(settings.recipes / 'relay.yaml')} to {address}, and start again.[/]\n"
             )
+
+
+def _relay() -> str:
+    """How this command is called from where the user stands."""
+    return "relay" if shutil.which("relay") else _short(Path(sys.argv[0]))
 
 
 def _short(path: Path) -> str:

@@ -4,9 +4,10 @@ A lane is a queue with limits of its own: concurrency, rate, pause, order. It kn
 about. Messages wait until they are due, are leased to a worker, and are taken back when the worker dies.
 """
 
-from relay.lanes.broker import LaneBroker, LaneConsumer, LaneMessage, machine
+from relay.lanes.broker import LaneBroker, machine
 from relay.lanes.commands import Change, Fetched, LaneLimits, LaneState, NewMessage, Settlement
 from relay.lanes.connection import Pipeline, StoreLostError, connect, connect_async, passes
+from relay.lanes.consumer import LaneConsumer, LaneMessage
 from relay.lanes.script import LIBRARY, Command, Script
 
 __all__ = [

@@ -6,38 +6,27 @@ all of them. Options of a message: `lane` (its queue's name where missing), `ord
 
 from __future__ import annotations
 
-import logging
 import os
-import queue
 import socket
-import threading
 import time
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import dramatiq
-import redis
-from dramatiq.broker import Broker, Consumer, MessageProxy
-from dramatiq.errors import ConnectionClosed, DecodeError, QueueNotFound
+from dramatiq.broker import Broker
+from dramatiq.errors import ConnectionClosed, QueueNotFound
 from dramatiq.message import Message
 from dramatiq.middleware import Middleware
 
-from relay.lanes.commands import Fetched, LaneLimits, Lanes, NewMessage, Settlement
-from relay.lanes.connection import CONNECTION_ERRORS, StoreLostError, connect, run
+from relay.lanes.commands import LaneLimits, Lanes, NewMessage, Settlement
+from relay.lanes.connection import StoreLostError, connect, run
+from relay.lanes.consumer import LaneConsumer, Room
 from relay.lanes.script import Command
+from relay.lanes.upkeep import Acknowledger, Heart
 
 #: A lease outlives three missed renewals, so that a busy process or a slow disk isn't taken for a dead worker.
 LEASE_SECONDS = 10.0
-
-#: How long a consumer sleeps at most before it looks by itself: a doorbell may ring while the connection is down.
-SAFETY_LOOK_SECONDS = 10.0
-
-#: How long a message waits whose actor raised an exception that nobody dealt with.
-MISTAKE_PAUSE_US = 10_000_000
-
-logger = logging.getLogger(__name__)
 
 
 def machine() -> str:
@@ -92,9 +81,9 @@ class LaneBroker(Broker):
         self._capacity = capacity or {}
         # Of the process, not of a consumer: Dramatiq makes a new consumer after each lost connection, while
         # messages of the old one are still being worked on.
-        self._rooms: dict[str, _Room] = {}
-        self._acknowledger = _Acknowledger(self)
-        self._heart = _Heart(self)
+        self._rooms: dict[str, Room] = {}
+        self._acknowledger = Acknowledger(self)
+        self._heart = Heart(self)
 
     # -- producing
 
@@ -125,7 +114,7 @@ class LaneBroker(Broker):
         if queue_name not in self.queues:
             raise QueueNotFound(queue_name)
         self._heart.start()
-        room = self._rooms.setdefault(queue_name, _Room(self._capacity.get(queue_name, prefetch)))
+        room = self._rooms.setdefault(queue_name, Room(self._capacity.get(queue_name, prefetch)))
         return LaneConsumer(self, queue_name, room, timeout / 1000)
 
     def settle_elsewhere(self, message_id: str) -> None:
@@ -191,251 +180,3 @@ def to_lane(message: Message[Any], due_us: int | None = None) -> NewMessage:
     lane = message.options.get("lane", message.queue_name)
     order_key = message.options.get("order_key")
     return NewMessage(message.queue_name, lane, message.message_id, message.encode(), due_us, order_key)
-
-
-class LaneMessage(MessageProxy):
-    """A message, or a bundle of them, and the leases it holds."""
-
-    def __init__(self, message: Message[Any], leases: tuple[Fetched, ...]) -> None:
-        super().__init__(message)
-        self.leases = leases
-
-
-class LaneConsumer(Consumer):
-    """Takes due messages of one queue, as many as this process can hold; asleep at the doorbell otherwise."""
-
-    def __init__(self, broker: LaneBroker, queue_name: str, room: _Room, timeout_seconds: float) -> None:
-        self.broker = broker
-        self.queue_name = queue_name
-        self.timeout_seconds = timeout_seconds
-        self._room = room
-        self._ready: deque[LaneMessage] = deque()
-        self._look_at = 0.0
-        self._bell = broker.listener.pubsub(ignore_subscribe_messages=True)
-        try:
-            self._bell.subscribe(broker.lanes.bell(queue_name))
-        except CONNECTION_ERRORS as error:
-            raise ConnectionClosed(str(error)) from error
-
-    def __next__(self) -> LaneMessage | None:
-        if self._ready:
-            return self._ready.popleft()
-        free = self._room.wait(self.timeout_seconds)
-        if not free:
-            return None
-        if self.broker.draining:
-            time.sleep(0.05)
-            return None
-        if time.monotonic() < self._look_at and not self._rung():
-            return None
-        self._fetch(free)
-        return self._ready.popleft() if self._ready else None
-
-    def _rung(self) -> bool:
-        """Wait at the doorbell until it rings (True), a timer is due (True), or the consumer's timeout (False)."""
-        wait = max(0.0, self._look_at - time.monotonic())
-        try:
-            message = self._bell.get_message(timeout=min(wait, self.timeout_seconds))
-            rung = message is not None
-            while message is not None:
-                message = self._bell.get_message(timeout=0)
-        except CONNECTION_ERRORS as error:
-            raise ConnectionClosed(str(error)) from error
-        return rung or time.monotonic() >= self._look_at
-
-    def _fetch(self, limit: int) -> None:
-        broker = self.broker
-        if self.queue_name in broker.in_doubt:
-            broker.run(broker.lanes.reclaim(self.queue_name, broker.worker_id, list(broker.held)))
-        # Until the answer is here: one that is lost leaves messages leased to us that we know nothing of.
-        broker.in_doubt.add(self.queue_name)
-        wait_us, messages = broker.run(broker.lanes.fetch(self.queue_name, broker.worker_id, limit, broker.lease_us))
-        wait = SAFETY_LOOK_SECONDS if wait_us is None else min(wait_us / 1_000_000, SAFETY_LOOK_SECONDS)
-        broker.held.update(message.id for message in messages)
-        broker.in_doubt.discard(self.queue_name)
-        self._look_at = time.monotonic() + wait
-        for message in self._bundles(messages):
-            self._room.take(len(message.leases))
-            self._ready.append(message)
-
-    def _bundles(self, fetched: list[Fetched]) -> Iterable[LaneMessage]:
-        """One proxy a message; one for up to N of them where their actor says `bundle=N`."""
-        bundles: dict[str, list[tuple[Message[Any], Fetched]]] = {}
-        for lease in fetched:
-            try:
-                message: Message[Any] = Message.decode(lease.payload)
-            except DecodeError:
-                logger.error("The message %s can't be read; it is a dead letter of lane %s", lease.id, lease.lane)
-                self.broker.settle(Settlement("nack", lease.lane, lease.id))
-                continue
-            size = self._bundle_size(message.actor_name)
-            if size == 1:
-                yield LaneMessage(message, (lease,))
-                continue
-            if lease.taken_back:
-                # A worker died over it: alone, so that a message that kills its worker takes no other with it.
-                yield _bundled([(message, lease)])
-                continue
-            bundle = bundles.setdefault(message.actor_name, [])
-            bundle.append((message, lease))
-            if len(bundle) == size:
-                yield _bundled(bundles.pop(message.actor_name))
-        yield from map(_bundled, bundles.values())
-
-    def _bundle_size(self, actor_name: str) -> int:
-        actor = self.broker.actors.get(actor_name)
-        return int(actor.options.get("bundle", 1)) if actor else 1
-
-    def ack(self, message: MessageProxy) -> None:
-        """A message that ended in an exception is not done, whatever became of the middleware that should have cared:
-        it is tried again later. (Dramatiq's own Retries is not for this broker: here a retry keeps its message.)
-        """
-        self._finish(message, "ack" if message._exception is None else "retry")
-
-    def nack(self, message: MessageProxy) -> None:
-        self._finish(message, "nack")
-
-    def requeue(self, messages: Iterable[MessageProxy]) -> None:
-        for message in (*messages, *self._ready):
-            self._finish(message, "requeue")
-        self._ready.clear()
-
-    def _finish(self, message: MessageProxy, verb: Any) -> None:
-        assert isinstance(message, LaneMessage)
-        settled = self.broker.settled
-        due_us = time.time_ns() // 1000 + MISTAKE_PAUSE_US
-        for lease in message.leases:
-            if lease.id in settled:
-                settled.discard(lease.id)
-                self.broker.held.discard(lease.id)
-            else:
-                self.broker.settle(Settlement(verb, lease.lane, lease.id, due_us))
-        self._room.give(len(message.leases))
-
-    def close(self) -> None:
-        try:
-            self.requeue(())
-        finally:
-            self._bell.close()
-
-
-def _bundled(bundle: list[tuple[Message[Any], Fetched]]) -> LaneMessage:
-    first = bundle[0][0]
-    arguments = [list(message.args) for message, _ in bundle]
-    return LaneMessage(first.copy(args=(arguments,)), tuple(lease for _, lease in bundle))
-
-
-class _Room:
-    """How many more messages of a queue this process can hold."""
-
-    def __init__(self, capacity: int) -> None:
-        self._free = capacity
-        self._changed = threading.Condition()
-
-    def wait(self, timeout_seconds: float) -> int:
-        with self._changed:
-            self._changed.wait_for(lambda: self._free > 0, timeout=timeout_seconds)
-            return max(0, self._free)
-
-    def take(self, number: int) -> None:
-        with self._changed:
-            self._free -= number
-
-    def give(self, number: int) -> None:
-        with self._changed:
-            self._free += number
-            self._changed.notify()
-
-
-class _Acknowledger:
-    """Settlements of many threads, sent together: one round trip and one fsync for all that wait.
-
-    Nobody waits for them. A process killed before its acknowledgements have left has its messages taken back, as it
-    would between the work and the acknowledgement anyway.
-    """
-
-    def __init__(self, broker: LaneBroker) -> None:
-        self._broker = broker
-        self._queue: queue.SimpleQueue[Settlement | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
-
-    def put(self, settlement: Settlement) -> None:
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="lanes-settle", daemon=True)
-                self._thread.start()
-        self._queue.put(settlement)
-
-    def stop(self) -> None:
-        """Send what waits; a store that is away is given up on."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._queue.put(None)
-            self._thread.join(timeout=5)
-
-    def _run(self) -> None:
-        while (item := self._queue.get()) is not None:
-            batch = [item]
-            while len(batch) < 256 and not self._queue.empty():
-                if (more := self._queue.get()) is None:
-                    self._queue.put(None)
-                    break
-                batch.append(more)
-            self._send(batch)
-
-    def _send(self, batch: list[Settlement]) -> None:
-        while True:
-            try:
-                lost = self._broker.run(self._broker.lanes.settle(self._broker.worker_id, batch)).count(False)
-            except (dramatiq.errors.BrokerConnectionError, redis.RedisError) as error:
-                # Kept until the store takes it: our lease is renewed meanwhile, so nobody else would.
-                logger.warning("%d messages could not be settled yet: %s", len(batch), error)
-                if self._stopping.wait(0.5):
-                    return
-            else:
-                self._broker.held.difference_update(settlement.id for settlement in batch)
-                if lost:
-                    logger.warning("%d of %d messages had been taken back before they were settled", lost, len(batch))
-                return
-
-
-class _Heart:
-    """Renews the process's lease, and takes back the work of workers whose lease has run out."""
-
-    def __init__(self, broker: LaneBroker) -> None:
-        self._broker = broker
-        self._stopped = threading.Event()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        with self._lock:
-            if self._thread is None and not self._stopped.is_set():
-                self._thread = threading.Thread(target=self._run, name="lanes-lease", daemon=True)
-                self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        if self._thread is not None:
-            self._thread.join(timeout=5)
-
-    def _run(self) -> None:
-        # After the store was away everybody's lease looks old. Only who has been connected for a whole lease, so that
-        # everyone had time to renew, may take anything back.
-        beats, lease_us = 0, self._broker.lease_us
-        interval = lease_us / 1_000_000 / 4
-        while True:
-            try:
-                command = self._broker.lanes.beat(self._broker.worker_id, lease_us, reap=beats > 4)
-                kept, taken_back = self._broker.run(command)
-                if beats and not kept:
-                    logger.warning("The lease of %s had run out; its work may be done twice", self._broker.worker_id)
-                if taken_back:
-                    logger.warning("Took back %d messages of a worker that died", taken_back)
-                beats += 1
-            except (dramatiq.errors.BrokerConnectionError, redis.RedisError):
-                beats = 0
-            if self._stopped.wait(interval):
-                return
