@@ -147,6 +147,14 @@ def show(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_json: 
     Console(highlight=False, width=None if sys.stdout.isatty() else 500).print(table)
 
 
+def tell_counts(results: Mapping[str, int], *, as_json: bool) -> None:
+    """How a bulk act ended: `12 queued, 1 in flight`."""
+    if as_json:
+        json_line(results)
+    else:
+        out.print(", ".join(f"{number} {what.replace('_', ' ')}" for what, number in sorted(results.items())))
+
+
 def cell(value: Any) -> str:
     if value is None or value == "":
         return "[dim]–[/]"

@@ -34,6 +34,7 @@ from relay.cli.common import (
     out,
     progress,
     show,
+    tell_counts,
     the_workspace,
     who,
     with_operators,
@@ -183,11 +184,7 @@ def replay(
         with progress("replaying", len(found)) as bar:
             return dict(await replayer.deliveries(found, lambda more: bar.advance(bar.task_ids[0], more)))
 
-    results = with_operators(settings, act)
-    if as_json:
-        json_line(results)
-    else:
-        out.print(", ".join(f"{number} {what.replace('_', ' ')}" for what, number in sorted(results.items())))
+    tell_counts(with_operators(settings, act), as_json=as_json)
 
 
 @app.command()

@@ -28,6 +28,7 @@ from relay.cli.common import (
     out,
     progress,
     show,
+    tell_counts,
     the_workspace,
     who,
     wide,
@@ -248,13 +249,6 @@ def replay(
         with progress("replaying", len(found)) as bar:
             return dict(await replayer.events(found, lambda more: bar.advance(bar.task_ids[0], more)))
 
-    _tell(with_operators(settings, act), as_json)
+    tell_counts(with_operators(settings, act), as_json=as_json)
     if ids and len(found) < len(ids):
         raise typer.Exit(WRONG)
-
-
-def _tell(results: dict[str, int], as_json: bool) -> None:
-    if as_json:
-        json_line(results)
-    else:
-        out.print(", ".join(f"{number} {what.replace('_', ' ')}" for what, number in sorted(results.items())))
