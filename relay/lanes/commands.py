@@ -117,10 +117,14 @@ class Lanes:
         return Command.call(_ENQUEUE, self.keys, _now(now_us), *words, read=_flags)
 
     def fetch(
-        self, queue: str, worker: str, limit: int, lease_us: int, now_us: int | None = None
+        self, queue: str, worker: str, limit: int, lease_us: int, share: int | None = None, now_us: int | None = None
     ) -> Command[tuple[int | None, list[Fetched]]]:
-        """The microseconds until the next timer (None: no timer; 0: more is due) and the messages leased."""
-        return Command.call(_FETCH, self.keys, _now(now_us), queue, worker, limit, lease_us, read=_fetched)
+        """The microseconds until the next timer (None: no timer; 0: more is due) and the messages leased.
+
+        share  a lane may come to hold so many times what it leaves free of `limit`; None is no such bound
+        """
+        words = (_now(now_us), queue, worker, limit, lease_us, "" if share is None else share)
+        return Command.call(_FETCH, self.keys, *words, read=_fetched)
 
     def settle(self, worker: str, settlements: Iterable[Settlement], now_us: int | None = None) -> Command[list[bool]]:
         """False for each message that the worker no longer held."""

@@ -19,6 +19,10 @@ from relay.lanes.connection import CONNECTION_ERRORS
 if TYPE_CHECKING:
     from relay.lanes.broker import LaneBroker
 
+#: No lane fills a worker: each may hold at most twice what it leaves free, so that there is room for others however
+#: many destinations hang.
+LANE_SHARE = 2
+
 #: How long a consumer sleeps at most before it looks by itself: a doorbell may ring while the connection is down.
 SAFETY_LOOK_SECONDS = 10.0
 
@@ -84,7 +88,9 @@ class LaneConsumer(Consumer):
             broker.run(broker.lanes.reclaim(self.queue_name, broker.worker_id, list(broker.held)))
         # Until the answer is here: one that is lost leaves messages leased to us that we know nothing of.
         broker.in_doubt.add(self.queue_name)
-        wait_us, messages = broker.run(broker.lanes.fetch(self.queue_name, broker.worker_id, limit, broker.lease_us))
+        wait_us, messages = broker.run(
+            broker.lanes.fetch(self.queue_name, broker.worker_id, limit, broker.lease_us, LANE_SHARE)
+        )
         wait = SAFETY_LOOK_SECONDS if wait_us is None else min(wait_us / 1_000_000, SAFETY_LOOK_SECONDS)
         broker.held.update(message.id for message in messages)
         broker.in_doubt.discard(self.queue_name)

@@ -16,7 +16,7 @@ from dramatiq.errors import QueueNotFound
 from dramatiq.message import Message
 
 from relay.lanes import LaneBroker, LaneLimits, LaneState
-from relay.lanes.commands import NewMessage
+from relay.lanes.commands import NewMessage, Settlement
 from tests.harness import eventually
 
 
@@ -105,7 +105,7 @@ def test_a_bundle_is_one_call_for_many_messages(broker: LaneBroker) -> None:
         calls.append(bundle)
 
     broker.enqueue_many([work.message(number) for number in range(20)])
-    with working(broker):
+    with working(broker, threads=8):
         broker.join("q", timeout=5000)
     assert sorted(args[0] for call in calls for args in call) == list(range(20))
     assert max(len(call) for call in calls) == 8
@@ -177,6 +177,37 @@ def test_a_lane_with_one_message_does_not_wait_for_one_with_thousands(broker: La
     _, fetched = broker.run(broker.lanes.fetch("q", "w", 16, 1_000_000))
     assert "single" in [message.lane for message in fetched]
     assert len(fetched) == 16, "what a lane leaves of its share goes to the others"
+
+
+def test_lanes_that_hang_leave_room_for_one_that_comes_after_them(broker: LaneBroker) -> None:
+    """Twenty lanes with plenty waiting, none of which ever ends: a worker of 64 places still has some for the next."""
+    broker.declare_queue("q")
+    for lane in range(20):
+        broker.run(broker.lanes.enqueue([NewMessage("q", f"hangs{lane}", f"h{lane}-{n}", b"{}") for n in range(50)]))
+    free = 64
+    for _ in range(100):
+        _, fetched = broker.run(broker.lanes.fetch("q", "w", free, 60_000_000, share=2))
+        free -= len(fetched)
+    assert 0 < free < 10
+    broker.run(broker.lanes.enqueue([NewMessage("q", "healthy", "one", b"{}")]))
+    _, fetched = broker.run(broker.lanes.fetch("q", "w", free, 60_000_000, share=2))
+    assert [message.id for message in fetched] == ["one"]
+    broker.run(broker.lanes.settle("w", [Settlement("ack", "healthy", "one")]))
+
+
+def test_a_lane_alone_gets_two_thirds_of_a_worker_and_goes_on_when_something_of_it_ends(broker: LaneBroker) -> None:
+    broker.declare_queue("q")
+    broker.run(broker.lanes.enqueue([NewMessage("q", "l", f"m{n:03}", b"{}") for n in range(200)]))
+    held: list[str] = []
+    for _ in range(20):
+        _, fetched = broker.run(broker.lanes.fetch("q", "w", 63 - len(held), 60_000_000, share=2))
+        held += [message.id for message in fetched]
+    assert len(held) == 42
+    wait, _ = broker.run(broker.lanes.fetch("q", "w", 63 - len(held), 60_000_000, share=2))
+    assert wait is None, "no reason to look again at once"
+    broker.run(broker.lanes.settle("w", [Settlement("ack", "l", id_) for id_ in held[:6]]))
+    _, fetched = broker.run(broker.lanes.fetch("q", "w", 63 - 36, 60_000_000, share=2))
+    assert len(fetched) == 6
 
 
 def test_an_unknown_queue_is_refused(broker: LaneBroker) -> None:

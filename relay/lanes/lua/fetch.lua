@@ -1,4 +1,4 @@
--- ARGV: now, queue, worker, how many, lease
+-- ARGV: now, queue, worker, how many, lease, share ('' = none)
 -- Returns {microseconds until the next timer or -1, lane, id, payload, times taken back, lane, id, …}.
 local now, queue, worker, n = clock(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
 local ready, timer = P .. 'ready:' .. queue, P .. 'timer:' .. queue
@@ -7,10 +7,24 @@ local got = {-1}
 call('ZADD', P .. 'workers', int(now + ARGV[5]), worker)
 for _, lane in ipairs(call('ZRANGE', timer, '-inf', int(now), 'BYSCORE', 'LIMIT', 0, n + 64)) do touch(lane, now) end
 
+-- A share keeps room for lanes that have nothing in flight yet, however many others hang: of what is free in the worker,
+-- a lane may come to hold `share` times as much as it leaves (dynamic thresholds, Choudhury and Hahne 1998). With a share
+-- of 2 one lane gets two thirds of a worker, four get 2/9 each, and something is left for the next, always.
+local share = tonumber(ARGV[6])
+local mine = {}
+if share then
+  for _, lane in ipairs(call('HVALS', P .. 'w:' .. worker)) do mine[lane] = (mine[lane] or 0) + 1 end
+end
+
 local function take(lane, quantum)
   local s = settings(lane)
   if s.paused then return 0 end
   if s.c > 0 then quantum = math.min(quantum, s.c - call('HLEN', P .. 'f:' .. lane)) end
+  if share then
+    local held = mine[lane] or 0
+    local may = math.floor((share * n - held) / (share + 1))
+    quantum = math.min(quantum, held == 0 and math.max(1, may) or may)
+  end
   if quantum < 1 then return 0 end
   local rate, taken = P .. 'r:' .. lane, 0
   for _, id in ipairs(call('ZRANGE', P .. 'd:' .. lane, '-inf', int(now), 'BYSCORE', 'LIMIT', 0, quantum)) do
@@ -44,12 +58,17 @@ while n > 0 and turns < 512 do
   if #lanes == 0 then break end
   local quantum = math.max(1, math.floor(n / #lanes))
   for _, lane in ipairs(lanes) do
-    n = n - take(lane, math.min(quantum, n))
+    local taken = take(lane, math.min(quantum, n))
+    n = n - taken
     turns = turns + 1
     call('ZREM', ready, lane)
-    rung[queue] = true -- going round is no news
-    touch(lane, now)
-    rung[queue] = nil
+    mine[lane] = (mine[lane] or 0) + taken
+    -- One that has its share waits until something of it is settled: that puts it in rotation again.
+    if taken > 0 or mine[lane] == 0 then
+      rung[queue] = true -- going round is no news
+      touch(lane, now)
+      rung[queue] = nil
+    end
     if n < 1 then break end
   end
 end
