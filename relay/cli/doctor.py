@@ -25,6 +25,9 @@ from relay.settings import Settings
 if TYPE_CHECKING:
     from relay.store import Operators, Store
 
+#: The first Redis whose scripts and sorted sets do all that the lanes ask of them.
+_OLDEST = (7, 2)
+
 
 def add_to(app: typer.Typer) -> None:
     app.command()(doctor)
@@ -76,8 +79,8 @@ def _workspace(settings: Settings) -> list[dict[str, Any]]:
     found = [_finding("workspace", problem.severity, str(problem)) for problem in workspace.problems]
     found += [_finding("source", "error", s.unavailable) for s in workspace.sources.values() if s.unavailable]
     found += [_finding("connection", "error", c.held) for c in workspace.connections.values() if c.held]
-    seen: set[str] = set()
-    found = [f for f in found if not (f["message"] in seen or seen.add(f["message"]))]  # type: ignore[func-returns-value]
+    # What holds a connection is a problem of relay.yaml too: told once.
+    found = list({finding["message"]: finding for finding in found}.values())
     return found or [_finding("workspace", "ok", f"{many(len(workspace.recipes), 'recipe')} in {settings.recipes}")]
 
 
@@ -98,6 +101,10 @@ def _store(settings: Settings) -> list[dict[str, Any]]:
                 f"{used:,} bytes used{f' of {limit:,}' if limit else ''}",
             )
         ]
+        # Valkey tells the Redis version it is compatible with, too.
+        release = server.get("redis_version", "0")
+        if tuple(map(int, release.split(".")[:2])) < _OLDEST:
+            found.append(_finding("store", "error", f"version {release} is too old: Redis 7.2 or any Valkey is needed"))
         if await _configured(store, "appendfsync") != "always" or await _configured(store, "appendonly") != "yes":
             found.append(
                 _finding("store", "warning", "a 2xx is on disk only with `appendonly yes` and `appendfsync always`")

@@ -7,7 +7,7 @@ jsonpath-ng's, compiled once, and gives a list.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -180,9 +180,8 @@ def _quoted(key: str) -> str:
     return f"['{escaped}']"
 
 
-def _closing(text: str, start: int, at: At) -> int:
-    """The offset of the `]` that closes the `[` at `start`, seen past quotes and brackets inside."""
-    depth = 0
+def unquoted(text: str, start: int) -> Iterator[tuple[int, str]]:
+    """The characters that stand outside of quotes, with their offsets."""
     quote = ""
     position = start
     while position < len(text):
@@ -194,13 +193,21 @@ def _closing(text: str, start: int, at: At) -> int:
                 quote = ""
         elif character in "\"'":
             quote = character
-        elif character == "[":
+        else:
+            yield position, character
+        position += 1
+
+
+def _closing(text: str, start: int, at: At) -> int:
+    """The offset of the `]` that closes the `[` at `start`, seen past quotes and brackets inside."""
+    depth = 0
+    for position, character in unquoted(text, start):
+        if character == "[":
             depth += 1
         elif character == "]":
             depth -= 1
             if not depth:
                 return position
-        position += 1
     raise ConfigError("this `[` is never closed", at(start))
 
 

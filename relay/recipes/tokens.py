@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay.errors import ConfigError
-from relay.recipes.paths import At, Ref, scan_ref
+from relay.recipes.paths import At, Ref, scan_ref, unquoted
 
 #: No expression of a person is longer; it bounds what the engine is given.
 MAX_LENGTH = 10_000
@@ -150,22 +150,11 @@ def _string(text: str, start: int, at: At) -> tuple[str, int]:
 def expression_end(text: str, start: int) -> int:
     """The offset of the `}}` that ends the expression beginning at `start`; -1 where there is none."""
     depth = 0
-    quote = ""
-    position = start
-    while position < len(text):
-        character = text[position]
-        if quote:
-            if character == "\\":
-                position += 1
-            elif character == quote:
-                quote = ""
-        elif character in "\"'":
-            quote = character
-        elif character == "{":
+    for position, character in unquoted(text, start):
+        if character == "{":
             depth += 1
         elif character == "}":
             if depth == 0 and text.startswith("}}", position):
                 return position
             depth -= 1
-        position += 1
     return -1

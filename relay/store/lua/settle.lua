@@ -6,12 +6,17 @@ local now, worker, lane, id, verdict = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local now_ms = math.floor(now / 1000)
 local key = R .. 'd:' .. id
 local held = holds(worker, lane, id)
+
+-- The message goes for good.
+local function leave()
+  if not held then return end
+  release(worker, lane, id)
+  finish(lane, id, now)
+end
+
 if call('EXISTS', key) == 0 then
-  if held then
-    release(worker, lane, id)
-    finish(lane, id, now)
-    touch(lane, now)
-  end
+  leave()
+  touch(lane, now)
   return 0
 end
 if ARGV[6] ~= '' then
@@ -25,21 +30,16 @@ end
 local old = call('HGET', key, 'status')
 if ended(old) then
   -- Another worker was first: an end stays the end that it is.
-  if held then
-    release(worker, lane, id)
-    finish(lane, id, now)
-    touch(lane, now)
-  end
+  leave()
+  touch(lane, now)
   return 0
 end
 if verdict == 'delivered' or verdict == 'skipped' then
   if ARGV[10] ~= '' then call('HSET', key, 'sv', ARGV[10]) end
   call('HDEL', key, 'due')
   mark(id, verdict, now_ms, ARGV[8], ARGV[9])
-  if held then
-    release(worker, lane, id)
-    finish(lane, id, now)
-  else
+  leave()
+  if not held then
     -- It was taken back and waits again: there is nothing left to do for whoever would take it.
     local elsewhere = call('HGET', key, 'lane') or lane
     if drop(elsewhere, id, now) == 1 then touch(elsewhere, now) end
@@ -50,8 +50,7 @@ elseif not held then
 elseif verdict == 'dead' then
   call('HDEL', key, 'due')
   mark(id, 'dead', now_ms, ARGV[8], ARGV[9])
-  release(worker, lane, id)
-  finish(lane, id, now)
+  leave()
 elseif verdict == 'retry' then
   call('HSET', key, 'due', math.floor(ARGV[7] / 1000))
   mark(id, 'retrying', now_ms, ARGV[8], ARGV[9])
