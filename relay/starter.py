@@ -25,7 +25,7 @@ _NOT_COPIED = shutil.ignore_patterns("secrets", "__pycache__", ".*")
 
 def _folder() -> Path:
     """In the installed package, or in the checkout that this runs from."""
-    packaged = Path(str(files("relay"))) / "starter"
+    packaged = Path(str(files("relay"))) / "starter_files"
     return packaged if packaged.is_dir() else Path(str(files("relay"))).parent / "recipes"
 
 

@@ -69,3 +69,17 @@ def test_a_workspace_without_the_example_gets_no_key(tmp_path: Path) -> None:
     assert not starter.is_example(tmp_path)
     assert not starter.ensure_key(tmp_path)
     assert not (tmp_path / "secrets").exists()
+
+
+def test_the_package_carries_every_file_of_the_starter_and_no_secret() -> None:
+    import subprocess
+    import tomllib
+
+    root = Path(__file__).parent.parent
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    packed = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    listed = subprocess.run(
+        ["git", "ls-files", "recipes"], cwd=root, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert sorted(packed) == sorted(path for path in listed if not path.endswith(".gitignore"))
+    assert all(target == f"relay/starter_files/{path.removeprefix('recipes/')}" for path, target in packed.items())
