@@ -100,7 +100,7 @@ class Catcher:
                 return _handshake_answer(reply)
             key = _key(entrance.source, event, body)
             if key:
-                event = _with_key(event, key)
+                event = replace(event, key=key)
         await self._memory.check()
         payload = entrance.payload.of(event.id)
         earlier = await self._store.accept(event, source_lane(name), payload, config.duplicates if event.key else None)
@@ -153,10 +153,6 @@ def _event(name: str, request: Inbound, received_ms: int, remote: str) -> Event:
     )
 
 
-def _with_key(event: Event, key: str) -> Event:
-    return replace(event, key=key)
-
-
 def _decoded(event: Event, config: SourceConfig) -> JSON:
     """The body, or None where it can't be decoded: it is kept all the same, and becomes a dead letter."""
     try:
@@ -172,10 +168,14 @@ def _key(source: Source, event: Event, body: JSON) -> str:
     try:
         # What an id can be made of, and no more: a whole view would cost more than the rest of the request.
         values = {"": body, "headers": event.headers, "query": dict(event.query), "event": {}}
-        value = source.event_id.of(values)
+        return one_word(source.event_id.of(values), 500)
     except RecipeError:
         return ""
-    return "" if value is None or isinstance(value, (dict, list)) else str(value)[:500]
+
+
+def one_word(value: JSON, most: int) -> str:
+    """A value that names something, as text; empty where it can't be a name. At most so many characters."""
+    return "" if value is None or isinstance(value, (dict, list)) else str(value)[:most]
 
 
 def _handshake_answer(reply: HandshakeReply) -> Answer:

@@ -9,10 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from relay import log
+from relay.catch import one_word
 from relay.errors import BodyError, RecipeError, StoreError
 from relay.memory import DecodedEvents
 from relay.messages import DeliverJob, RouteJob
-from relay.model import JSON, ROUTE_STEP, Event, Status, delivery_id
+from relay.model import ROUTE_STEP, Event, Status, delivery_id
 from relay.recipes import EventView, Plan, Recipe, Scope, Workspace
 from relay.sources.decode import decode_event
 from relay.store import (
@@ -54,18 +55,15 @@ class Router:
             raise
         except Exception as error:  # noqa: BLE001 - nobody foresaw it; it must be seen, and must not repeat for ever
             self._log.error("event.mistake", event_id=job.event, exc_info=error)
-            assert stored is not None
             cause = f"internal error: {type(error).__name__}"
-            letter = _letter(stored.event, job.recipe, Status.DEAD, f"{cause}: {error}"[:500], cause)
+            letter = _letter(job.event, job.recipe, Status.DEAD, f"{cause}: {error}"[:500], cause)
             await self._write(job, "", "routed", [letter])
 
     async def give_up(self, jobs: Sequence[RouteJob], times: int) -> None:
         """The workers that tried to route these events died, time after time: a dead letter each."""
         for job in jobs:
-            stored = await self._store.event(job.event)
             summary = f"the worker died {times} times while it routed this event"
-            letters = [_letter(stored.event, job.recipe, Status.DEAD, summary, "worker died")] if stored else []
-            await self._write(job, "", "routed", letters)
+            await self._write(job, "", "routed", [_letter(job.event, job.recipe, Status.DEAD, summary, "worker died")])
             self._log.error("event.gave_up", event_id=job.event, times=times)
 
     async def _route(self, job: RouteJob, stored: StoredEvent | None) -> None:
@@ -88,7 +86,7 @@ class Router:
             # Somebody with a mended recipe resumed the lane, and we still have the broken one.
             broken = self.workspace.broken[job.recipe]
             await self._store.run(
-                self._store.lanes.pause(ROUTE_QUEUE, recipe_lane(broken.id), str(broken.problems[0]), state=BROKEN)
+                self._store.lanes.pause(ROUTE_QUEUE, recipe_lane(broken.id), broken.why, state=BROKEN)
             )
         took_ms = round((time.perf_counter() - started) * 1000, 1)
         made = sum(1 for delivery in deliveries if delivery.status is Status.WAITING)
@@ -111,7 +109,7 @@ class Router:
         waiting = [self._waits_for(job, event, b.id) for b in broken]
         if not wanted and not waiting and job.recipe and job.recipe not in self.workspace.recipes:
             why = f"there is no recipe {job.recipe} any more; put it back and replay, or discard"
-            return "routed", event.type, [_letter(event, job.recipe, Status.DEAD, why, "recipe missing")]
+            return "routed", event.type, [_letter(event.id, job.recipe, Status.DEAD, why, "recipe missing")]
         if not wanted:
             return ("routed" if waiting else "skipped"), event.type, waiting
         config = source.config if source is not None else None
@@ -119,13 +117,13 @@ class Router:
             body = decode_event(event, config)
         except BodyError as error:
             why = f"the body can't be decoded: {error}"
-            letter = _letter(event, job.recipe, Status.DEAD, why, "undecodable body")
+            letter = _letter(event.id, job.recipe, Status.DEAD, why, "undecodable body")
             return "undecodable", event.type, [letter, *waiting]
         view = EventView(event, body)
         kind = event.type
         if source is not None and source.event_type is not None:
             kind = _kind(source.event_type, view)
-            view = EventView(_typed(event, kind), body)
+            view = EventView(replace(event, type=kind), body)
         planned = [delivery for recipe in wanted for delivery in self._recipe(recipe, view)]
         if not job.delivery:
             self._decoded.put(view.event, body, sum(1 for d in planned if d.status is Status.WAITING))
@@ -135,9 +133,9 @@ class Router:
         try:
             plan = recipe.plan(view)
         except RecipeError as error:
-            return [_letter(view.event, recipe.id, Status.DEAD, str(error), _cause(error), recipe.version)]
+            return [_letter(view.event.id, recipe.id, Status.DEAD, str(error), _cause(error), recipe.version)]
         if plan.skipped is not None:
-            return [_letter(view.event, recipe.id, Status.SKIPPED, plan.skipped, "when", recipe.version)]
+            return [_letter(view.event.id, recipe.id, Status.SKIPPED, plan.skipped, "when", recipe.version)]
         return planned_deliveries(recipe, plan, view.event.id)
 
     def _waits_for(self, job: RouteJob, event: Event, recipe: str) -> NewDelivery:
@@ -145,19 +143,9 @@ class Router:
         lane = recipe_lane(recipe)
         letter = delivery_id(event.id, recipe, ROUTE_STEP)
         payload = RouteJob(event.id, lane, letter, recipe, letter, again=job.again).payload()
-        return NewDelivery(
-            id=letter,
-            recipe=recipe,
-            version="",
-            step=ROUTE_STEP,
-            item="",
-            connection="",
-            status=Status.WAITING,
-            summary=f"waits for the recipe {recipe} to be mended; see relay check",
-            queue=ROUTE_QUEUE,
-            lane=lane,
-            payload=payload,
-        )
+        summary = f"waits for the recipe {recipe} to be mended; see relay check"
+        waiting = _letter(event.id, recipe, Status.WAITING, summary, "")
+        return replace(waiting, queue=ROUTE_QUEUE, lane=lane, payload=payload)
 
     def _resolved(self, job: RouteJob, deliveries: Sequence[NewDelivery]) -> list[NewDelivery]:
         """The letter that this routing was to resolve has ended, unless it was written anew."""
@@ -166,7 +154,7 @@ class Router:
         made = sum(1 for delivery in deliveries if delivery.step != ROUTE_STEP)
         status = Status.DELIVERED if made else Status.SKIPPED
         summary = f"routed: {made} deliveries" if made else "no recipe wants it"
-        return [_resolution(job, status, summary)]
+        return [_letter(job.event, job.recipe, status, summary, "")]
 
 
 async def latest_edit(store: Store, delivery: StoredDelivery) -> tuple[Edit | None, str]:
@@ -222,9 +210,9 @@ def planned_deliveries(recipe: Recipe, plan: Plan, event_id: str) -> list[NewDel
     return deliveries
 
 
-def _letter(event: Event, recipe: str, status: Status, summary: str, cause: str, version: str = "") -> NewDelivery:
+def _letter(event_id: str, recipe: str, status: Status, summary: str, cause: str, version: str = "") -> NewDelivery:
     return NewDelivery(
-        id=delivery_id(event.id, recipe, ROUTE_STEP),
+        id=delivery_id(event_id, recipe, ROUTE_STEP),
         recipe=recipe,
         version=version,
         step=ROUTE_STEP,
@@ -236,19 +224,6 @@ def _letter(event: Event, recipe: str, status: Status, summary: str, cause: str,
     )
 
 
-def _resolution(job: RouteJob, status: Status, summary: str) -> NewDelivery:
-    return NewDelivery(
-        id=job.delivery,
-        recipe=job.recipe,
-        version="",
-        step=ROUTE_STEP,
-        item="",
-        connection="",
-        status=status,
-        summary=summary,
-    )
-
-
 def _cause(error: RecipeError) -> str:
     """Without what changes from event to event: the place tells one mistake from another."""
     return f"recipe error at {error.place}" if error.place else "recipe error"
@@ -256,11 +231,6 @@ def _cause(error: RecipeError) -> str:
 
 def _kind(expression: Any, view: EventView) -> str:
     try:
-        value: JSON = expression.evaluate(Scope(view))
+        return one_word(expression.evaluate(Scope(view)), 200)
     except RecipeError:
         return ""
-    return "" if value is None or isinstance(value, (dict, list)) else str(value)[:200]
-
-
-def _typed(event: Event, kind: str) -> Event:
-    return replace(event, type=kind)

@@ -259,10 +259,11 @@ class Process:
 def dead_neighbours(workers: Sequence[str]) -> list[str]:
     """Workers of this machine that are no more: their work need not wait until their leases run out."""
     dead = []
+    here = machine()
     for worker in workers:
         host, _, rest = worker.partition(":")
         pid = rest.partition(":")[0]
-        if host == machine() and pid.isdigit() and not _alive(int(pid)):
+        if host == here and pid.isdigit() and not _alive(int(pid)):
             dead.append(worker)
     return dead
 
@@ -298,9 +299,8 @@ async def put_in_force(workspace: Workspace, store: Store) -> None:
         if recipe != lane and recipe not in workspace.broken:
             await store.run(store.lanes.resume(ROUTE_QUEUE, lane, only_if=BROKEN))
     for name, broken in workspace.broken.items():
-        why = str(broken.problems[0]) if broken.problems else "the recipe is broken"
-        await store.run(store.lanes.pause(ROUTE_QUEUE, recipe_lane(name), why, state=BROKEN))
-        log.get().error("recipe.broken", recipe=name, why=why)
+        await store.run(store.lanes.pause(ROUTE_QUEUE, recipe_lane(name), broken.why, state=BROKEN))
+        log.get().error("recipe.broken", recipe=name, why=broken.why)
 
 
 def end_with_parent() -> None:

@@ -34,7 +34,7 @@ def list_(as_json: AsJson = False, recipes: Recipes = None) -> None:
         for recipe in workspace.recipes.values()
     ]
     rows += [
-        {"name": broken.id, "status": "broken", "catch": broken.catch, "about": str(broken.problems[0])}
+        {"name": broken.id, "status": "broken", "catch": broken.catch, "about": broken.why}
         for broken in workspace.broken.values()
     ]
     show(sorted(rows, key=lambda row: str(row["name"])), COLUMNS, as_json=as_json, empty="No recipes.")

@@ -45,6 +45,11 @@ class BrokenRecipe:
     text: str
     file: str
 
+    @property
+    def why(self) -> str:
+        """The first of its problems, with its place."""
+        return str(self.problems[0]) if self.problems else "the recipe is broken"
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:

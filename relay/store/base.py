@@ -82,5 +82,10 @@ def _refusal(error: redis.ResponseError) -> StoreError:
     return StoreError(f"the store refused a command: {error}")
 
 
+def pairs(reply: Any) -> dict[bytes, bytes]:
+    """A hash as it comes: a mapping by RESP3, a flat list by RESP2."""
+    return reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
+
+
 def audit_entry(who: str, what: str, target: str, **more: Any) -> dict[str, Any]:
     return {"at": isoformat(now_ms()), "who": who, "what": what, "id": target, **more}

@@ -11,10 +11,10 @@ import orjson
 from relay.clock import now_ms
 from relay.lanes import Command, LaneState
 from relay.model import Status
-from relay.store.base import audit_entry, store_script
+from relay.store.base import audit_entry, pairs, store_script
 from relay.store.codec import pack
 from relay.store.records import Edit, StoredDelivery, StoredEvent
-from relay.store.store import Store, read_edit
+from relay.store.store import Store
 
 _REPLAY = store_script("replay")
 _REROUTE = store_script("reroute")
@@ -89,8 +89,7 @@ class Operators:
     async def counters(self) -> dict[str, int]:
         """`caught:<source>`, `duplicate:<source>`, `delivered:<connection>`, `dead:<connection>` …, since the start."""
         reply = await self.store.ask("HGETALL", self.store.key("stats"))
-        pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
-        return {name.decode(): int(number) for name, number in pairs}
+        return {name.decode(): int(number) for name, number in pairs(reply).items()}
 
     async def memory(self) -> tuple[int, int]:
         """Bytes used and the limit (0: none)."""
@@ -101,12 +100,9 @@ class Operators:
         return await self.store.run(self.store.lanes.stats(names)) if names else []
 
     async def edits(self, delivery: StoredDelivery) -> list[Edit]:
-        key = self.store.key("d:", delivery.id)
-        edits = []
-        for number in range(1, delivery.edits + 1):
-            head, packed = await self.store.ask("HMGET", key, f"edit:{number}", f"eb:{number}")
-            edits.append(read_edit(number, head, packed))
-        return edits
+        """Oldest first."""
+        edits = [await self.store.edit(delivery.id, number) for number in range(1, delivery.edits + 1)]
+        return [edit for edit in edits if edit is not None]
 
     async def audit(self, limit: int = 100) -> list[dict[str, Any]]:
         """Newest first."""

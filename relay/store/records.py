@@ -140,7 +140,7 @@ class StoredDelivery:
             "step": self.step,
             "connection": self.connection,
             "event": self.event_id,
-            "attempts": sum(1 for _ in self.attempts),
+            "attempts": len(self.attempts),
             "summary": self.summary,
             "cause": self.cause,
             "created_at": isoformat(self.created_ms),

@@ -13,7 +13,7 @@ import orjson
 from relay import jsontext
 from relay.lanes import Command
 from relay.model import Attempt, Event
-from relay.store.base import Base, store_script
+from relay.store.base import Base, pairs, store_script
 from relay.store.codec import pack_event, unpack, unpack_event
 from relay.store.records import Edit, NewDelivery, StoredDelivery, StoredEvent
 
@@ -123,7 +123,7 @@ class Store(Base):
     def load_delivery(self, delivery_id: str) -> Command[StoredDelivery | None]:
         return Command(
             ("HGETALL", self.key("d:", delivery_id)),
-            lambda reply: StoredDelivery.read(delivery_id, _pairs(reply)) if reply else None,
+            lambda reply: StoredDelivery.read(delivery_id, pairs(reply)) if reply else None,
         )
 
     async def delivery(self, delivery_id: str) -> StoredDelivery | None:
@@ -163,7 +163,7 @@ class Store(Base):
 
     async def edit(self, delivery_id: str, number: int) -> Edit | None:
         head, packed = await self.ask("HMGET", self.key("d:", delivery_id), f"edit:{number}", f"eb:{number}")
-        return read_edit(number, head, packed) if head else None
+        return _read_edit(number, head, packed) if head else None
 
     async def keep_versions(self, versions: Mapping[tuple[str, str], str]) -> None:
         """Remember recipes' texts, by recipe and version: a delivery is rendered by the one it was routed with."""
@@ -191,7 +191,7 @@ class Store(Base):
         await self.run(Command.call(_REMEMBER, self.keys, *words, read=lambda _: None))
 
 
-def read_edit(number: int, head: bytes, packed: bytes) -> Edit:
+def _read_edit(number: int, head: bytes, packed: bytes) -> Edit:
     who = orjson.loads(head)
     meta, body = unpack(packed)
     return Edit(number, who["by"], who["at"], who["note"], body, meta["content_type"])
@@ -204,9 +204,3 @@ def _delivery_words(d: NewDelivery) -> tuple[Any, ...]:
         *(d.id, d.recipe, d.version, d.step, d.item, d.connection, d.status.value, summary, cause),
         *(d.waits_for, ",".join(d.successors), d.queue, d.lane, d.payload, key, d.edited, orjson.dumps(d.needs)),
     )
-
-
-def _pairs(reply: Any) -> dict[bytes, bytes]:
-    if isinstance(reply, dict):
-        return reply
-    return dict(zip(reply[::2], reply[1::2], strict=True))

@@ -25,10 +25,7 @@ async def readiness(workspace: Workspace, store: Store) -> tuple[bool, dict[str,
             for s in workspace.sources.values()
             if s.unavailable
         ],
-        "recipes": [
-            {"name": b.id, "status": "broken", "reason": str(b.problems[0]) if b.problems else ""}
-            for b in workspace.broken.values()
-        ],
+        "recipes": [{"name": b.id, "status": "broken", "reason": b.why} for b in workspace.broken.values()],
     }
     operators = Operators(store)
     try:
