@@ -57,6 +57,7 @@ class Csv(Action[FileConfig, CsvFields, Addition]):
     With = CsvFields
     idempotent = True
     batchable = True
+    row_fields = ("row", "rows", "columns")
     examples = (
         Example("One row", {"path": "chats.csv", "row": {"Name": "Ana", "Rating": 2}}),
         Example(
@@ -114,6 +115,7 @@ class Jsonl(Action[FileConfig, JsonlFields, Addition]):
     With = JsonlFields
     idempotent = True
     batchable = True
+    row_fields = ("record", "records")
     examples = (Example("One record", {"path": "chats.jsonl", "record": {"name": "Ana", "rating": 2}}),)
 
     @classmethod

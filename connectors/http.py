@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal
@@ -52,8 +52,10 @@ class RequestFields(Fields):
         BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
     ] = Field("POST", description="The HTTP method.")
     path: str = Field("", description="Put after the connection's base_url.", examples=["/contacts"])
-    query: dict[str, Any] = Field({}, description="Query parameters; a list repeats its name.")
-    headers: dict[str, str | int | float | bool | None] = Field({}, description="Headers of this request.")
+    query: dict[str, Any] = Field(default_factory=dict, description="Query parameters; a list repeats its name.")
+    headers: dict[str, str | int | float | bool | None] = Field(
+        default_factory=dict, description="Headers of this request."
+    )
     json_: Any = Field(None, alias="json", description="A JSON body.")
     form: dict[str, Any] | None = Field(None, description="A form body; nested keys become `a[b]`, a list repeats.")
     xml: dict[str, Any] | None = Field(
@@ -105,8 +107,12 @@ class Request(Outgoing):
 
 class Send(Action[HttpConfig, RequestFields, Request]):
     name = "request"
-    summary = "Send one HTTP request; any 2xx answer is a delivery."
+    summary = (
+        "Send one HTTP request; any 2xx answer is a delivery. A batch is one request with a list of its rows' `json`."
+    )
     With = RequestFields
+    batchable = True
+    row_fields = ("json",)
     examples = (
         Example("JSON", {"path": "/contacts", "json": {"email": "ana@example.com", "tags": ["chat"]}}),
         Example("A form", {"path": "/Messages.json", "form": {"To": "+442079460000", "Body": "Hello"}}),
@@ -156,6 +162,12 @@ class Send(Action[HttpConfig, RequestFields, Request]):
             hold_on=HOLD_ON | ({403} if config.hold_on_403 else set()),
             redact=Redactor([*secrets_in(config), static.get("authorization", "").rpartition(" ")[2]]),
         )
+
+    @classmethod
+    def merged(cls, many: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        if any("json" not in fields for fields in many):
+            raise PermanentError("only `json` can be sent in a batch: give each row one", cause="batch without json")
+        return {**many[0], "json": [fields["json"] for fields in many]}
 
     def prepare(self, fields: RequestFields, call: Call) -> Request:
         kind = fields.kind

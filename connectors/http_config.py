@@ -53,7 +53,7 @@ class HttpConfig(ConnectionConfig):
         description="Where the API lives; steps add a path to it.", examples=["https://api.example.com"]
     )
     auth: Auth | None = Field(None, description="How the connection proves who it is.")
-    headers: dict[str, str] = Field({}, description="Headers of every request.")
+    headers: dict[str, str] = Field(default_factory=dict, description="Headers of every request.")
     allow_private: bool = Field(False, description="Let it connect to private addresses (127.0.0.1, 10.…, …).")
     follow_redirects: bool = Field(False, description="Follow redirects on the same host that keep the request whole.")
     redirect_hosts: list[str] = Field(

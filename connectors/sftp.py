@@ -173,6 +173,7 @@ class Csv(_Write):
     summary = "Write a CSV file of its own for the delivery or the batch."
     With = SftpCsvFields
     batchable = True
+    row_fields = ("row", "rows", "columns")
     examples = (
         Example(
             "For a Windows system",
@@ -200,6 +201,7 @@ class Jsonl(_Write):
     summary = "Write a JSON Lines file of its own for the delivery or the batch."
     With = SftpJsonlFields
     batchable = True
+    row_fields = ("record", "records")
     examples = (Example("One record", {"path": "/incoming/chat.jsonl", "record": {"name": "Ana", "rating": 2}}),)
 
     @classmethod

@@ -1,4 +1,6 @@
-"""Catch: find the source, verify the raw bytes, answer handshakes, find the duplicate key, write. Knows no recipes.
+"""Catch: find the source, verify the raw bytes, answer handshakes, find the duplicate key, write.
+
+Reads no recipe: of each it knows only whether it answers the sender.
 
 The order is a promise: nothing of a request is believed, not even its id, before it has been verified; and nothing is
 answered with a 2xx before it is on disk.
@@ -35,12 +37,18 @@ _MEMORY_LOOK_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the sender gets."""
+    """What the sender gets.
+
+    event     what was accepted, where something was
+    event_id  its id, or that of the event which it repeats
+    """
 
     status: int
     body: Mapping[str, Any] | bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = "application/json"
+    event: Event | None = None
+    event_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,7 @@ class Catcher:
         self._memory = _MemoryWatch(store)
         self._log = log.get()
         self._sources = workspace.sources
+        self._ringing = {recipe.catch for recipe in workspace.recipes.values() if recipe.respond is not None}
         self._entrances = {
             name: _Entrance(
                 source,
@@ -103,13 +112,14 @@ class Catcher:
                 event = replace(event, key=key)
         await self._memory.check()
         payload = entrance.payload.of(event.id)
-        earlier = await self._store.accept(event, source_lane(name), payload, config.duplicates if event.key else None)
+        window = config.duplicates if event.key else None
+        earlier = await self._store.accept(event, source_lane(name), payload, window, rings=name in self._ringing)
         took_ms = round((time.perf_counter() - started) * 1000, 1)
         if earlier is not None:
             self._log.info("event.duplicate", event_id=earlier, source=name, took_ms=took_ms)
-            return Answer(200, {"id": earlier, "status": "duplicate"})
+            return Answer(200, {"id": earlier, "status": "duplicate"}, event=event, event_id=earlier)
         self._log.info("event.caught", event_id=event.id, source=name, bytes=len(event.body), took_ms=took_ms)
-        return Answer(202, {"id": event.id, "status": "accepted"})
+        return Answer(202, {"id": event.id, "status": "accepted"}, event=event, event_id=event.id)
 
     def _entrance(self, name: str) -> _Entrance:
         entrance = self._entrances.get(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
@@ -29,6 +30,7 @@ class Connections:
         self._workspace = workspace
         self._context = context
         self._connectors: dict[str, Connector[Any]] = {}
+        self._outdated: list[Connector[Any]] = []
 
     def get(self, name: str) -> Connector[Any]:
         """Raises HoldError where the connection's settings are incomplete, or there is no such connection."""
@@ -51,10 +53,33 @@ class Connections:
             with contextlib.suppress(HoldError):
                 self.get(name)
 
+    def renew(self, workspace: Workspace) -> list[Connector[Any]]:
+        """See another workspace. Returns the connectors whose settings are others there: nobody gets them any more, and
+        they are to be closed when their last attempt has ended.
+        """
+        self._workspace = workspace
+        gone = []
+        for name, connector in list(self._connectors.items()):
+            connection = workspace.connections.get(name)
+            same = connection is not None and connection.connector == connector.name
+            if connection is None or not same or connection.config != connector.config:
+                connector.outdated = True
+                gone.append(self._connectors.pop(name))
+        self._outdated += gone
+        self.warm()
+        return gone
+
+    async def close(self, connectors: Sequence[Connector[Any]]) -> None:
+        """Those that `renew` gave."""
+        for connector in connectors:
+            self._outdated.remove(connector)
+            await connector.aclose()
+
     async def aclose(self) -> None:
-        for connector in self._connectors.values():
+        for connector in (*self._connectors.values(), *self._outdated):
             await connector.aclose()
         self._connectors.clear()
+        self._outdated.clear()
 
 
 def lane_limits(workspace: Workspace) -> list[LaneLimits]:

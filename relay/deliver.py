@@ -10,32 +10,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay import log
-from relay.clock import now_ms
+from relay.clock import isoformat, now_ms
 from relay.connections import INCOMPLETE, INCOMPLETE_CAUSE, Connections
-from relay.connector import Call
+from relay.connector import Call, Connector, Outgoing
 from relay.errors import (
     BodyError,
     ConfigError,
     DeliveryError,
     HoldError,
-    PermanentError,
     RecipeError,
     RetryableError,
     UnknownOutcomeError,
 )
 from relay.memory import DecodedEvents
 from relay.messages import DeliverJob
-from relay.model import JSON, Attempt, Event, Fate, Outcome, Reply, Status
-from relay.recipes import EventView, Recipe, Scope, Step, Workspace, parse_recipe
+from relay.model import JSON, Attempt, Fate, Outcome, Reply, Status
+from relay.prepare import Preparer, scope_of, single_needs, skip_reason, step_of
+from relay.recipes import Recipe, Scope, Step, Workspace
 from relay.retry import DEFAULT_POLICY, Dead, Hold, RetryAt, RetryPolicy, decide
-from relay.route import latest_edit, with_edit
-from relay.sources.decode import decode_event
-from relay.store import Settled, Store, StoredDelivery, StoredEvent
+from relay.store import Settled, Store, StoredDelivery
 
 #: A connector keeps its own time; one that does not is stopped this much later.
 _GRACE_SECONDS = 5.0
 
-_ENDED = (Status.DELIVERED, Status.SKIPPED, Status.DISCARDED)
+ENDED = (Status.DELIVERED, Status.SKIPPED, Status.DISCARDED)
 
 #: After so many workers died while they held it, it is the message that kills them.
 MOST_TAKEN_BACK = 5
@@ -71,20 +69,27 @@ class Deliverer:
     def __init__(
         self, workspace: Workspace, store: Store, worker: str, decoded: DecodedEvents, connections: Connections
     ) -> None:
-        self.workspace = workspace
         self.connections = connections
+        self.preparer = Preparer(workspace, store, decoded)
         self._store = store
         self._worker = worker
-        self._decoded = decoded
-        self._versions: dict[tuple[str, str], Recipe] = {}
         self._log = log.get()
+
+    @property
+    def workspace(self) -> Workspace:
+        return self.preparer.workspace
+
+    @workspace.setter
+    def workspace(self, workspace: Workspace) -> None:
+        self.preparer.workspace = workspace
 
     async def deliver(self, job: DeliverJob) -> bool | Failed:
         """One attempt. True where it was settled, False where the message only needs to be acknowledged."""
-        cached = self._decoded.take(job.event)
+        cached = self.preparer.cached(job.event)
         wanted = None if cached else job.event
-        delivery, stored, before = await self._store.with_event(job.delivery, wanted, list(job.predecessors.values()))
-        if delivery is None or delivery.status in _ENDED:
+        needs = job.predecessors
+        delivery, stored, ends = await self._store.with_event(job.delivery, wanted, single_needs(needs))
+        if delivery is None or delivery.status in ENDED:
             # Done already: an acknowledgement was lost in a kill. Nothing is sent twice.
             return False
         started_ms, clock = now_ms(), time.perf_counter()
@@ -92,12 +97,16 @@ class Deliverer:
         step: Step | None = None
         tags = {"recipe": delivery.recipe, "step": delivery.step, "connection": delivery.connection}
         try:
-            recipe = await self._recipe(delivery)
-            step = _step(recipe, delivery)
-            predecessors = dict(zip(job.predecessors, before, strict=True))
-            event, body = await self._body(job, delivery, cached, stored)
-            scope = _scope(recipe, event, body, delivery, predecessors)
-            reason = _skip_reason(step, predecessors) or (step.when_reason(scope) if step.needs else None)
+            recipe = await self.preparer.recipe(delivery.recipe, delivery.version)
+            step = step_of(recipe, delivery.step)
+            before = await self.preparer.before(delivery, needs, ends)
+            view = await self.preparer.view(delivery, cached, stored)
+            # Replayed where its step is in no recipe any more: a batch of one.
+            alone: dict[str, JSON] | None = (
+                {"time": isoformat(started_ms), "count": 1} if step.batch is not None else None
+            )
+            scope = scope_of(recipe, step, view, delivery, before, alone)
+            reason = skip_reason(step, scope, before)
             if reason is not None:
                 return await self._skip(job, delivery, reason)
             reply, sent = await self._send(_Work(job, delivery, recipe, step, scope))
@@ -113,7 +122,7 @@ class Deliverer:
                 tags,
             )
         took_ms = (time.perf_counter() - clock) * 1000
-        saved, note = _saved(step, reply, scope)
+        saved, note = saved_of(step, reply, scope)
         outcome = Outcome(Fate.DELIVERED, reply.summary + note, status=reply.status)
         attempt = Attempt(len(delivery.attempts) + 1, started_ms, took_ms, outcome, sent, reply.received)
         settled = Settled("delivered", outcome.summary, attempt=attempt, saved=saved)
@@ -159,40 +168,6 @@ class Deliverer:
         await self._store.settle(self._worker, job.lane, job.delivery, Settled("dead", summary, "worker died"))
         self._log.error("delivery.gave_up", delivery_id=job.delivery, lane=job.lane, times=times)
 
-    # -- what an attempt needs
-
-    async def _recipe(self, delivery: StoredDelivery) -> Recipe:
-        """The recipe version the event was routed with. Raises PermanentError where nobody has it any more."""
-        current = self.workspace.recipes.get(delivery.recipe)
-        if current is not None and current.version == delivery.version:
-            return current
-        key = (delivery.recipe, delivery.version)
-        if key not in self._versions:
-            text = await self._store.version(*key)
-            if text is None:
-                raise PermanentError(
-                    f"version {delivery.version} of the recipe {delivery.recipe} isn't kept; replay takes the newest",
-                    cause="recipe version missing",
-                )
-            self._versions[key] = parse_recipe(
-                delivery.recipe, text, f"{delivery.recipe}@{delivery.version}", retries=self.workspace.retries
-            )
-        return self._versions[key]
-
-    async def _body(
-        self, job: DeliverJob, delivery: StoredDelivery, cached: tuple[Event, JSON] | None, stored: StoredEvent | None
-    ) -> tuple[Event, JSON]:
-        """The event and its decoded body, as the latest edit has it. Raises BodyError, PermanentError."""
-        edit, _ = await latest_edit(self._store, delivery)
-        if cached is not None and edit is None:
-            return cached
-        event = cached[0] if cached is not None else stored.event if stored is not None else None
-        if event is None:
-            raise PermanentError("the event is no longer kept", cause="event missing")
-        event = with_edit(event, edit)
-        source = self.workspace.sources.get(event.source)
-        return event, decode_event(event, source.config if source is not None else None)
-
     async def _send(self, work: _Work) -> tuple[Reply, Mapping[str, Any]]:
         """Render and send. Raises a DeliveryError (with what was sent as its `sent`), or RecipeError."""
         step, delivery = work.step, work.delivery
@@ -205,14 +180,7 @@ class Deliverer:
             moment=work.scope.view.event.received_at,
         )
         outgoing = connector.outgoing(step.do, step.render(work.scope), call)
-        sent = outgoing.preview()
-        try:
-            async with asyncio.timeout(step.timeout.total_seconds() + _GRACE_SECONDS):
-                return await connector.send(step.do, outgoing, call), sent
-        except TimeoutError:
-            raise _SentError(UnknownOutcomeError(f"no answer within {step.timeout}", cause="timeout"), sent) from None
-        except DeliveryError as error:
-            raise _SentError(error, sent) from error
+        return await send_once(connector, step, outgoing, call)
 
     async def _skip(self, job: DeliverJob, delivery: StoredDelivery, reason: str) -> bool:
         await self._store.settle(self._worker, job.lane, job.delivery, Settled("skipped", reason, "when"))
@@ -220,7 +188,7 @@ class Deliverer:
         return True
 
 
-class _SentError(DeliveryError):
+class SentError(DeliveryError):
     """A failed attempt's error, with what had been sent."""
 
     def __init__(self, error: DeliveryError, sent: Mapping[str, Any]) -> None:
@@ -229,37 +197,28 @@ class _SentError(DeliveryError):
         self.sent = sent
 
 
-def _step(recipe: Recipe, delivery: StoredDelivery) -> Step:
-    step = recipe.steps.get(delivery.step)
-    if step is None:
-        raise PermanentError(
-            f"the recipe {recipe.id} has no step {delivery.step} in version {recipe.version}", cause="step missing"
-        )
-    return step
+async def send_once(
+    connector: Connector[Any], step: Step, outgoing: Outgoing, call: Call
+) -> tuple[Reply, Mapping[str, Any]]:
+    """What came back, and what was sent. Raises SentError."""
+    sent = outgoing.preview()
+    try:
+        async with asyncio.timeout(step.timeout.total_seconds() + _GRACE_SECONDS):
+            return await connector.send(step.do, outgoing, call), sent
+    except TimeoutError:
+        raise SentError(UnknownOutcomeError(f"no answer within {step.timeout}", cause="timeout"), sent) from None
+    except HoldError as error:
+        if connector.outdated:
+            # Refused with settings that are others by now: no reason to hold what would go with the new ones.
+            summary = f"{error.message}; the connection's settings have changed since"
+            again = RetryableError(summary, status=error.status, cause=error.cause, received=error.received)
+            raise SentError(again, sent) from error
+        raise SentError(error, sent) from error
+    except DeliveryError as error:
+        raise SentError(error, sent) from error
 
 
-def _scope(
-    recipe: Recipe, event: Event, body: JSON, delivery: StoredDelivery, before: Mapping[str, StoredDelivery | None]
-) -> Scope:
-    view = EventView(event, body)
-    saved = {
-        step: dict(predecessor.saved)
-        for step, predecessor in before.items()
-        if predecessor is not None and predecessor.status is Status.DELIVERED
-    }
-    return Scope(view, recipe.picked(view), saved=saved, delivery_id=delivery.id)
-
-
-def _skip_reason(step: Step, before: Mapping[str, StoredDelivery | None]) -> str | None:
-    """A step that uses what another would have saved is skipped with it."""
-    for name, predecessor in before.items():
-        status = predecessor.status if predecessor is not None else Status.DISCARDED
-        if name in step.hard_needs and status in (Status.SKIPPED, Status.DISCARDED):
-            return f"uses what {name} saves, and {name} was {status.value}"
-    return None
-
-
-def _saved(step: Step, reply: Reply, scope: Scope) -> tuple[dict[str, JSON], str]:
+def saved_of(step: Step, reply: Reply, scope: Scope) -> tuple[dict[str, JSON], str]:
     """What the recipe keeps of the reply. It has been delivered: a save that can't be made is told, not retried."""
     try:
         return step.saved(reply.body, scope), ""
@@ -269,7 +228,7 @@ def _saved(step: Step, reply: Reply, scope: Scope) -> tuple[dict[str, JSON], str
 
 def outcome_of(error: BaseException) -> Outcome:
     """An error as the retry policy sees it."""
-    inner = error.error if isinstance(error, _SentError) else error
+    inner = error.error if isinstance(error, SentError) else error
     match inner:
         case RetryableError():
             return Outcome(Fate.RETRY, inner.message, inner.cause, inner.status, inner.retry_after)
@@ -293,7 +252,7 @@ def outcome_of(error: BaseException) -> Outcome:
 
 
 def _failed_attempt(delivery: StoredDelivery, error: Exception, started_ms: int, took_ms: float) -> Attempt:
-    sent = error.sent if isinstance(error, _SentError) else {}
+    sent = error.sent if isinstance(error, SentError) else {}
     received = error.received if isinstance(error, DeliveryError) else {}
     return Attempt(len(delivery.attempts) + 1, started_ms, took_ms, outcome_of(error), sent, received)
 
@@ -304,12 +263,18 @@ def _settlement(failed: Failed, decision: RetryAt | Dead | Hold) -> Settled:
         case RetryAt(at_ms):
             return Settled("retry", outcome.summary, outcome.cause, failed.attempt, due_ms=at_ms)
         case Hold(reason):
-            state = INCOMPLETE if outcome.cause == INCOMPLETE_CAUSE else "off" if outcome.status == 410 else "held"
-            return Settled("hold", outcome.summary, outcome.cause, failed.attempt, hold=(state, reason))
+            return Settled("hold", outcome.summary, outcome.cause, failed.attempt, hold=(hold_state(outcome), reason))
         case Dead(reason) if failed.on_fail == "ignore":
             return Settled("skipped", f"on_fail: ignore ({reason})", outcome.cause, failed.attempt)
         case Dead(reason):
             return Settled("dead", reason, outcome.cause, failed.attempt)
+
+
+def hold_state(outcome: Outcome) -> str:
+    """What a lane is that an attempt with this outcome stops."""
+    if outcome.cause == INCOMPLETE_CAUSE:
+        return INCOMPLETE
+    return "off" if outcome.status == 410 else "held"
 
 
 def _line(job: DeliverJob, attempt: Attempt, tags: Mapping[str, str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from relay.model import JSON, Event
+from relay.recipes import EventView
 
 _MOST_EVENTS = 2000
 _MOST_BYTES = 32_000_000
@@ -17,14 +17,13 @@ _MOST_SECONDS = 20.0
 
 @dataclass(slots=True)
 class _Entry:
-    event: Event
-    body: JSON
+    view: EventView
     uses: int
     since: float
 
 
 class DecodedEvents:
-    """Events and their decoded bodies, until so many deliveries have asked for them.
+    """Events, decoded, with what recipes have picked out of them, until so many deliveries have asked for them.
 
     Routing may run thousands of events ahead of delivering. What is full takes nothing new: to forget the oldest would
     be to forget what is needed next.
@@ -36,26 +35,26 @@ class DecodedEvents:
         self._most_bytes = most_bytes
         self._bytes = 0
 
-    def put(self, event: Event, body: JSON, uses: int) -> None:
+    def put(self, view: EventView, uses: int) -> None:
         """`uses` is how many deliveries will ask for it."""
-        now = time.monotonic()
+        event, now = view.event, time.monotonic()
         self._forget(event.id)
         while self._entries and next(iter(self._entries.values())).since < now - _MOST_SECONDS:
             self._forget(next(iter(self._entries)))
         if uses and len(self._entries) < self._most_events and self._bytes + len(event.body) <= self._most_bytes:
-            self._entries[event.id] = _Entry(event, body, uses, now)
+            self._entries[event.id] = _Entry(view, uses, now)
             self._bytes += len(event.body)
 
-    def take(self, event_id: str) -> tuple[Event, JSON] | None:
+    def take(self, event_id: str) -> EventView | None:
         entry = self._entries.get(event_id)
         if entry is None:
             return None
         entry.uses -= 1
         if entry.uses <= 0:
             self._forget(event_id)
-        return entry.event, entry.body
+        return entry.view
 
     def _forget(self, event_id: str) -> None:
         gone = self._entries.pop(event_id, None)
         if gone is not None:
-            self._bytes -= len(gone.event.body)
+            self._bytes -= len(gone.view.event.body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from relay.clock import from_ms, now_ms
 
 #: Crockford's base 32: sorts like the number, and has no letters that are read for digits.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_FROM_RFC_4648 = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _ALPHABET.encode())
 
 #: A JSON-like value: what a body decodes to, and what expressions give.
 JSON = dict[str, Any] | list[Any] | str | int | float | bool | None
@@ -27,15 +29,26 @@ def _base32(number: int, length: int) -> str:
     return "".join(reversed(digits))
 
 
+_last_event = 0
+
+
 def new_event_id() -> str:
-    """`evt_` and 26 characters: 48 bits of milliseconds, 80 random bits. Sorts by time."""
-    return "evt_" + _base32(now_ms() << 80 | int.from_bytes(os.urandom(10), "big"), 26)
+    """`evt_` and 26 characters: 48 bits of milliseconds, 80 random bits. Sorts by time.
+
+    Those of one process and one millisecond sort in the order in which they were made.
+    """
+    global _last_event
+    number = now_ms() << 80 | int.from_bytes(os.urandom(10), "big")
+    if number >> 80 <= _last_event >> 80:
+        number = _last_event + 1
+    _last_event = number
+    return "evt_" + _base32(number, 26)
 
 
 def delivery_id(event_id: str, recipe: str, step: str, item: str = "") -> str:
     """The same for the same work, however often it is routed: a hash of event, recipe, step and item."""
     digest = hashlib.blake2b("\0".join((event_id, recipe, step, item)).encode(), digest_size=15).digest()
-    return "dlv_" + _base32(int.from_bytes(digest, "big"), 24)
+    return "dlv_" + base64.b32encode(digest).translate(_FROM_RFC_4648).decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from relay.messages import DeliverJob, RouteJob
+from relay.errors import ConfigError
+from relay.messages import BATCH_ID, BatchJob, DeliverJob, RouteJob
 from relay.model import ROUTE_STEP, delivery_id
-from relay.recipes import Workspace
+from relay.recipes import Recipe, Workspace, as_it_was
+from relay.route import row_of
 from relay.store import (
     DELIVER_QUEUE,
     ROUTE_QUEUE,
     Operators,
+    RowOf,
     StoredDelivery,
     StoredEvent,
     connection_lane,
@@ -36,6 +40,7 @@ class Plan:
     queue: str
     lane: str
     payload: bytes
+    batch: RowOf | None = None
 
 
 class Replayer:
@@ -49,6 +54,7 @@ class Replayer:
         self._workspace = workspace
         self._who = who
         self._version = version
+        self._versions: dict[tuple[str, str], Recipe | None] = {}
 
     async def keep_versions(self) -> None:
         """The workers may not have seen the newest recipes yet: they find their text in the store."""
@@ -87,7 +93,7 @@ class Replayer:
         return {1: "queued", 0: "in_flight"}.get(done, "missing")
 
     async def _one(self, delivery: StoredDelivery) -> str:
-        plan = await self._route_plan(delivery) if delivery.step == ROUTE_STEP else self._step_plan(delivery)
+        plan = await (self._route_plan if delivery.step == ROUTE_STEP else self._step_plan)(delivery)
         if plan is None:
             return "missing"
         return await self._operators.replay(
@@ -98,6 +104,7 @@ class Replayer:
             queue=plan.queue,
             lane=plan.lane,
             payload=plan.payload,
+            batch=plan.batch,
         )
 
     async def _route_plan(self, delivery: StoredDelivery) -> Plan | None:
@@ -109,13 +116,40 @@ class Replayer:
         job = RouteJob(delivery.event_id, lane, delivery.id, delivery.recipe, delivery.id, again=True)
         return Plan("", "", ROUTE_QUEUE, lane, job.payload())
 
-    def _step_plan(self, delivery: StoredDelivery) -> Plan:
-        recipe = self._workspace.recipes.get(delivery.recipe) if self._version == NEWEST else None
+    async def _step_plan(self, delivery: StoredDelivery) -> Plan:
+        recipe = await self._recipe(delivery)
         step = recipe.steps.get(delivery.step) if recipe is not None else None
         if recipe is None or step is None:
             job = DeliverJob(delivery.id, delivery.lane, delivery.event_id, delivery.needs)
             return Plan("", delivery.connection, DELIVER_QUEUE, delivery.lane, job.payload())
         lane = connection_lane(step.to)
-        needs = {need: delivery_id(delivery.event_id, recipe.id, need, delivery.item) for need in step.needs}
+        if step.batch is not None:
+            # It joins the step's next batch: five hundred replayed rows are one call, as they would have been.
+            job_of_batch = BatchJob(BATCH_ID, lane, recipe.id, step.id)
+            row = row_of(recipe, step, step.batch)
+            return Plan(recipe.version, step.to, DELIVER_QUEUE, lane, job_of_batch.payload(), row)
+        needs = {need: self._need(delivery, recipe, need) for need in step.needs}
         job = DeliverJob(delivery.id, lane, delivery.event_id, needs)
         return Plan(recipe.version, step.to, DELIVER_QUEUE, lane, job.payload())
+
+    async def _recipe(self, delivery: StoredDelivery) -> Recipe | None:
+        """The version that is asked for; None where there is none that can be used."""
+        if self._version == NEWEST:
+            return self._workspace.recipes.get(delivery.recipe)
+        key = (delivery.recipe, delivery.version)
+        if key not in self._versions:
+            text = await self._operators.store.version(*key)
+            self._versions[key] = None
+            if text is not None:
+                with contextlib.suppress(ConfigError):
+                    known = self._workspace
+                    self._versions[key] = as_it_was(delivery.recipe, text, known.retries, known.tables)
+        return self._versions[key]
+
+    def _need(self, delivery: StoredDelivery, recipe: Recipe, need: str) -> str | int:
+        """A predecessor's delivery, or how many items it has; one that the recipe did not have then was never made."""
+        known = delivery.needs.get(need)
+        is_group = recipe.steps[need].foreach is not None
+        if is_group:
+            return known if isinstance(known, int) else 0
+        return known if isinstance(known, str) else delivery_id(delivery.event_id, recipe.id, need)

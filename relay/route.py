@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from relay import log
 from relay.catch import one_word
+from relay.clock import now, to_ms
 from relay.errors import BodyError, RecipeError, StoreError
+from relay.lanes import Command
 from relay.memory import DecodedEvents
-from relay.messages import DeliverJob, RouteJob
+from relay.messages import BATCH_ID, BatchJob, DeliverJob, RouteJob
 from relay.model import ROUTE_STEP, Event, Status, delivery_id
-from relay.recipes import EventView, Plan, Recipe, Scope, Workspace
+from relay.recipes import Batch, EventView, Plan, PlannedStep, Recipe, Scope, Step, Workspace
 from relay.sources.decode import decode_event
 from relay.store import (
     DELIVER_QUEUE,
     ROUTE_QUEUE,
     Edit,
     NewDelivery,
+    RowOf,
     Store,
     StoredDelivery,
     StoredEvent,
@@ -30,6 +33,21 @@ from relay.store import (
 
 #: The state of a lane whose events wait for a recipe to be mended.
 BROKEN = "broken"
+
+#: So many deliveries are written by one exchange: the store does nothing else meanwhile.
+_MOST_WRITTEN = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Routed:
+    """An event as it was routed: its type, its new status, what is to be made of it."""
+
+    job: RouteJob
+    kind: str
+    status: str
+    deliveries: list[NewDelivery]
+    source: str = ""
+    missing: bool = False
 
 
 class Router:
@@ -43,71 +61,93 @@ class Router:
         self._log = log.get()
 
     async def route(self, jobs: Sequence[RouteJob]) -> None:
-        """Route each event and acknowledge its message, all in as few exchanges as there are steps to it."""
-        events = await self._store.events([job.event for job in jobs])
-        await asyncio.gather(*(self._safely(job, stored) for job, stored in zip(jobs, events, strict=True)))
+        """Route each event and acknowledge its message, in as few exchanges as there are steps to it.
 
-    async def _safely(self, job: RouteJob, stored: StoredEvent | None) -> None:
+        The writes leave together and in order: what a gated lane gave out together is written as it was caught.
+        """
+        started = time.perf_counter()
+        workspace = self.workspace
+        events = await self._store.events([job.event for job in jobs])
+        routed: list[_Routed] = []
+        for job, stored in zip(jobs, events, strict=True):
+            routed.append(await self._safely(workspace, job, stored))
+            if sum(len(one.deliveries) for one in routed) >= _MOST_WRITTEN:
+                await self._write(routed, started)
+                routed.clear()
+        await self._write(routed, started)
+
+    async def give_up(self, jobs: Sequence[RouteJob], times: int) -> None:
+        """The workers that tried to route these events died, time after time: a dead letter each."""
+        for job in jobs:
+            summary = f"the worker died {times} times while it routed this event"
+            letter = _letter(job.event, job.recipe, Status.DEAD, summary, "worker died")
+            await self._store.run(self._command(_Routed(job, "", "routed", [letter])))
+            self._log.error("event.gave_up", event_id=job.event, times=times)
+
+    async def _safely(self, workspace: Workspace, job: RouteJob, stored: StoredEvent | None) -> _Routed:
         """A mistake of ours over one event is a dead letter of that event, and no matter of those beside it."""
         try:
-            await self._route(job, stored)
+            return await self._route(workspace, job, stored)
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - nobody foresaw it; it must be seen, and must not repeat for ever
             self._log.error("event.mistake", event_id=job.event, exc_info=error)
             cause = f"internal error: {type(error).__name__}"
             letter = _letter(job.event, job.recipe, Status.DEAD, f"{cause}: {error}"[:500], cause)
-            await self._write(job, "", "routed", [letter])
+            return _Routed(job, "", "routed", [letter])
 
-    async def give_up(self, jobs: Sequence[RouteJob], times: int) -> None:
-        """The workers that tried to route these events died, time after time: a dead letter each."""
-        for job in jobs:
-            summary = f"the worker died {times} times while it routed this event"
-            await self._write(job, "", "routed", [_letter(job.event, job.recipe, Status.DEAD, summary, "worker died")])
-            self._log.error("event.gave_up", event_id=job.event, times=times)
-
-    async def _route(self, job: RouteJob, stored: StoredEvent | None) -> None:
-        started = time.perf_counter()
+    async def _route(self, workspace: Workspace, job: RouteJob, stored: StoredEvent | None) -> _Routed:
         if stored is None:
             # Swept, or written by nobody: there is nothing to route, and the message has to go.
-            await self._write(job, "", "skipped", [])
             self._log.warning("event.missing", event_id=job.event)
-            return
+            return _Routed(job, "", "skipped", [], missing=True)
         letter = await self._store.delivery(job.delivery) if job.delivery else None
         edit, holder = await latest_edit(self._store, letter) if letter is not None else (None, "")
         event = with_edit(stored.event, edit)
-        status, kind, planned = self._plan(job, event)
+        status, kind, planned = self._plan(workspace, job, event)
         deliveries = [replace(delivery, edited=holder) for delivery in planned] if holder else planned
         deliveries += self._resolved(job, deliveries)
-        if not await self._write(job, kind, status, deliveries):
-            self._log.warning("event.taken_back", event_id=job.event)
-            return
-        if job.recipe in self.workspace.broken:
-            # Somebody with a mended recipe resumed the lane, and we still have the broken one.
-            broken = self.workspace.broken[job.recipe]
+        return _Routed(job, kind, status, deliveries, event.source)
+
+    async def _write(self, routed: Sequence[_Routed], started: float) -> None:
+        held = await self._store.run_many([self._command(one) for one in routed])
+        took_ms = round((time.perf_counter() - started) * 1000, 1)
+        for one, written in zip(routed, held, strict=True):
+            if not written:
+                self._log.warning("event.taken_back", event_id=one.job.event)
+            elif not one.missing:
+                await self._pause_broken(one.job)
+                self._tell(one, took_ms)
+
+    def _command(self, routed: _Routed) -> Command[bool]:
+        job = routed.job
+        words = job.lane, job.message_id, job.event, routed.kind, routed.status, routed.deliveries
+        return self._store.routed(self._worker, *words, again=job.again)
+
+    async def _pause_broken(self, job: RouteJob) -> None:
+        """Somebody with a mended recipe resumed the lane, and we still have the broken one."""
+        broken = self.workspace.broken.get(job.recipe)
+        if broken is not None:
             await self._store.run(
                 self._store.lanes.pause(ROUTE_QUEUE, recipe_lane(broken.id), broken.why, state=BROKEN)
             )
-        took_ms = round((time.perf_counter() - started) * 1000, 1)
-        made = sum(1 for delivery in deliveries if delivery.status is Status.WAITING)
-        dead = sum(1 for delivery in deliveries if delivery.status is Status.DEAD)
-        line: dict[str, Any] = {"event_id": job.event, "source": event.source, "deliveries": made, "took_ms": took_ms}
+
+    def _tell(self, routed: _Routed, took_ms: float) -> None:
+        made = sum(1 for delivery in routed.deliveries if delivery.status is Status.WAITING)
+        dead = [delivery for delivery in routed.deliveries if delivery.status is Status.DEAD]
+        line: dict[str, Any] = {"event_id": routed.job.event, "source": routed.source, "deliveries": made}
+        line["took_ms"] = took_ms
         if dead:
-            line |= {"dead": dead, "why": next(d.summary for d in deliveries if d.status is Status.DEAD)}
+            line |= {"dead": len(dead), "why": dead[0].summary}
         (self._log.warning if dead else self._log.info)("event.routed", **line)
 
-    async def _write(self, job: RouteJob, kind: str, status: str, deliveries: Sequence[NewDelivery]) -> bool:
-        return await self._store.routed(
-            self._worker, job.lane, job.message_id, job.event, kind, status, deliveries, again=job.again
-        )
-
-    def _plan(self, job: RouteJob, event: Event) -> tuple[str, str, list[NewDelivery]]:
+    def _plan(self, workspace: Workspace, job: RouteJob, event: Event) -> tuple[str, str, list[NewDelivery]]:
         """(the event's new status, its type, its deliveries)."""
-        source = self.workspace.sources.get(event.source)
-        wanted = [r for r in self.workspace.recipes_for(event.source) if job.recipe in ("", r.id)]
-        broken = [b for b in self.workspace.broken_for(event.source) if job.recipe in ("", b.id)]
+        source = workspace.sources.get(event.source)
+        wanted = [r for r in workspace.recipes_for(event.source) if job.recipe in ("", r.id)]
+        broken = [b for b in workspace.broken_for(event.source) if job.recipe in ("", b.id)]
         waiting = [self._waits_for(job, event, b.id) for b in broken]
-        if not wanted and not waiting and job.recipe and job.recipe not in self.workspace.recipes:
+        if not wanted and not waiting and job.recipe and job.recipe not in workspace.recipes:
             why = f"there is no recipe {job.recipe} any more; put it back and replay, or discard"
             return "routed", event.type, [_letter(event.id, job.recipe, Status.DEAD, why, "recipe missing")]
         if not wanted:
@@ -124,10 +164,12 @@ class Router:
         if source is not None and source.event_type is not None:
             kind = _kind(source.event_type, view)
             view = EventView(replace(event, type=kind), body)
+        if not job.recipe:
+            wanted = [recipe for recipe in wanted if recipe.wants(kind)]
         planned = [delivery for recipe in wanted for delivery in self._recipe(recipe, view)]
         if not job.delivery:
-            self._decoded.put(view.event, body, sum(1 for d in planned if d.status is Status.WAITING))
-        return "routed", kind, [*planned, *waiting]
+            self._decoded.put(view, sum(1 for d in planned if d.status is Status.WAITING))
+        return ("routed" if wanted or waiting else "skipped"), kind, [*planned, *waiting]
 
     def _recipe(self, recipe: Recipe, view: EventView) -> list[NewDelivery]:
         try:
@@ -175,39 +217,78 @@ def with_edit(event: Event, edit: Edit | None) -> Event:
 
 def planned_deliveries(recipe: Recipe, plan: Plan, event_id: str) -> list[NewDelivery]:
     """The deliveries of a plan. A step waits for its predecessors, unless a rule of the recipe skips it now."""
-    ids = {step.step: delivery_id(event_id, recipe.id, step.step, step.item) for step in plan.steps}
-    skipped = {step.step: step.skipped for step in plan.steps if step.skipped is not None}
-    successors: dict[str, list[str]] = {}
-    for step in plan.steps:
-        if step.step not in skipped:
-            for need in step.needs:
-                successors.setdefault(need, []).append(ids[step.step])
-    deliveries = []
-    for step in plan.steps:
-        connection = recipe.steps[step.step].to
-        reason = skipped.get(step.step)
-        needs = {need: ids[need] for need in step.needs}
-        job = DeliverJob(ids[step.step], connection_lane(connection), event_id, needs)
-        deliveries.append(
-            NewDelivery(
-                id=ids[step.step],
-                recipe=recipe.id,
-                version=recipe.version,
-                step=step.step,
-                item=step.item,
-                connection=connection,
-                status=Status.SKIPPED if reason else Status.WAITING,
-                summary=reason or "",
-                cause="when" if reason else "",
-                needs=needs,
-                waits_for=sum(1 for need in step.needs if need not in skipped),
-                successors=tuple(successors.get(step.step, ())),
-                queue=DELIVER_QUEUE,
-                lane=connection_lane(connection),
-                payload=b"" if reason else job.payload(),
-            )
+    return _Deliveries(recipe, plan, event_id).made()
+
+
+class _Deliveries:
+    """Of one recipe and one event.
+
+    A step has one delivery, or one for each item: then they are a group, which has the id that the delivery would have.
+    """
+
+    def __init__(self, recipe: Recipe, plan: Plan, event_id: str) -> None:
+        self.recipe = recipe
+        self.plan = plan
+        self.event_id = event_id
+        self.whole = {step: delivery_id(event_id, recipe.id, step) for step in recipe.steps}
+        self.items = Counter(step.step for step in plan.steps)
+        self.successors: dict[str, list[str]] = {}
+        self.open: set[str] = set()
+        for step in plan.steps:
+            if step.skipped is None:
+                self.open.add(step.step)
+                for need in step.needs:
+                    self.successors.setdefault(need, []).append(self.id_of(step))
+
+    def id_of(self, step: PlannedStep) -> str:
+        return delivery_id(self.event_id, self.recipe.id, step.step, step.item) if step.item else self.whole[step.step]
+
+    def made(self) -> list[NewDelivery]:
+        return [self.delivery(step) for step in self.plan.steps]
+
+    def delivery(self, planned: PlannedStep) -> NewDelivery:
+        recipe, step = self.recipe, self.recipe.steps[planned.step]
+        lane = connection_lane(step.to)
+        own = self.id_of(planned)
+        needs = {need: self.need(need) for need in planned.needs}
+        row: RowOf | None = None
+        payload = b""
+        if planned.skipped is None and step.batch is not None:
+            row = row_of(recipe, step, step.batch)
+            payload = BatchJob(BATCH_ID, lane, recipe.id, step.id).payload()
+        elif planned.skipped is None:
+            payload = DeliverJob(own, lane, self.event_id, needs).payload()
+        return NewDelivery(
+            id=own,
+            recipe=recipe.id,
+            version=recipe.version,
+            step=step.id,
+            item=planned.item,
+            connection=step.to,
+            status=Status.SKIPPED if planned.skipped else Status.WAITING,
+            summary=planned.skipped or (f"waits in a batch: {step.batch}" if step.batch is not None else ""),
+            cause="when" if planned.skipped else "",
+            needs=needs,
+            waits_on=tuple(self.whole[need] for need in planned.needs if need in self.open),
+            # The first item brings the successors of its group.
+            successors=tuple(self.successors.get(step.id, ())) if planned.item in ("", "0") else (),
+            queue=DELIVER_QUEUE,
+            lane=lane,
+            payload=payload,
+            order_key=None if planned.order_key is None else f"{recipe.id}:{step.id}:{planned.order_key}",
+            group=self.whole[step.id] if planned.item else "",
+            batch=row,
         )
-    return deliveries
+
+    def need(self, step: str) -> str | int:
+        is_group = self.recipe.steps[step].foreach is not None
+        return self.items[step] if is_group else self.whole[step]
+
+
+def row_of(recipe: Recipe, step: Step, batch: Batch) -> RowOf:
+    """Which batch a delivery of the step joins, and when a new one would be closed."""
+    at_us = 0 if batch.every is not None else to_ms(batch.closes(now(), recipe.tzinfo)) * 1000
+    return RowOf(f"{recipe.id}:{step.id}:{connection_lane(step.to)}", batch.most, batch.every, at_us)
 
 
 def _letter(event_id: str, recipe: str, status: Status, summary: str, cause: str, version: str = "") -> NewDelivery:

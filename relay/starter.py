@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from relay.errors import ConfigError
+from relay.recipes import load_workspace, schema
 
 #: Within the workspace: the example source's key, and what to post to it.
 KEY = Path("secrets/chat-key")
@@ -38,6 +39,7 @@ def write(folder: Path, port: int = PORT) -> None:
     relay_yaml = folder / "relay.yaml"
     # Port 0 is known only once it has been taken; the line that is printed then says what to change.
     relay_yaml.write_text(relay_yaml.read_text().replace(ADDRESS.format(port=PORT), ADDRESS.format(port=port or PORT)))
+    schema.write(folder / schema.FOLDER, load_workspace(folder))
 
 
 def is_example(folder: Path) -> bool:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 #: For JSON Schemas.
 DURATION_PATTERN = r"^\s*\d+(\.\d+)?\s*(ms|s|m|h|d|w)\s*$"
-SIZE_PATTERN = r"^\s*\d+(\.\d+)?\s*([KMG]i?)?B\s*$"
+SIZE_PATTERN = r"^\s*\d+(\.\d+)?\s*([KMGkmg][iI]?)?[bB]\s*$"
 
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*(ms|s|m|h|d|w)", re.ASCII)
 _SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*([kmg]i?b|b)", re.ASCII | re.IGNORECASE)

@@ -24,6 +24,7 @@ import redis
 from relay import embedded, log
 from relay.errors import ConfigError, StoreUnavailableError
 from relay.lanes import connect
+from relay.reload import ensure_readable
 from relay.settings import Settings
 
 #: A child that ran so long has recovered: the next restart is quick again.
@@ -89,6 +90,8 @@ class Supervisor:
         wake = self._signals()
         try:
             self._start_store()
+            # Told here, once, and not by each process again and again.
+            ensure_readable(self.settings.recipes, self.redis_url, self.settings.redis_prefix)
             port = listener.getsockname()[1]
             self._start_processes(listener, port)
             self._announce(port, wake, on_ready)

@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Coroutine, Sequence
+from datetime import timedelta
 from typing import Any, TypeVar
 
 # Dramatiq reads this when it is imported: how soon a consumer looks again after the store was away.
@@ -28,28 +29,32 @@ from dramatiq.middleware import Middleware, SkipMessage
 
 from relay import log
 from relay.clock import now_ms
-from relay.connections import INCOMPLETE, Connections, fingerprint, lane_limits
-from relay.connector import Context
-from relay.deliver import MOST_TAKEN_BACK, Deliverer, Failed
+from relay.connections import Connections
+from relay.connector import Connector, Context
+from relay.deliver import MOST_TAKEN_BACK, Failed
 from relay.errors import StoreError
+from relay.family import dead_neighbours
+from relay.in_force import ROUTE_BUNDLE, free, put_in_force
 from relay.lanes import LaneBroker, LaneMessage, machine
 from relay.memory import DecodedEvents
-from relay.messages import DELIVER_ACTOR, ROUTE_ACTOR, DeliverJob, RouteJob
-from relay.recipes import Workspace, load_workspace
-from relay.route import BROKEN, Router
+from relay.messages import BATCH_ACTOR, DELIVER_ACTOR, ROUTE_ACTOR, BatchJob, DeliverJob, RouteJob
+from relay.recipes import Workspace
+from relay.recipes.reload import Changes
+from relay.reload import Reloader, ensure_readable
 from relay.settings import Settings
-from relay.store import DELIVER_QUEUE, ROUTE_QUEUE, Store, connection_lane, recipe_lane
+from relay.stages import Stages
+from relay.store import DELIVER_QUEUE, ROUTE_QUEUE, History, Store
 
 T = TypeVar("T")
 
-#: How many events travel in one call of the route actor, and how many such calls a process has at once.
-ROUTE_BUNDLE = 64
+#: How many calls of the route actor a process has at once.
 ROUTE_CALLS = 2
 
 #: How often Dramatiq's idle threads wake to see whether the worker stops. Work wakes them at once.
 _IDLE_WAKE_MS = 1_000
 
 _SWEEP_SECONDS = 60.0
+_FORGET_SECONDS = 3600.0
 
 
 class AttemptFailed(Retry):
@@ -105,10 +110,12 @@ class RetryPolicies(Middleware):
             return
         process = self.process
         if message.actor_name == DELIVER_ACTOR:
-            process.wait_for(process.deliverer.give_up(DeliverJob(*message.args), times))
+            process.wait_for(process.stages.deliverer.give_up(DeliverJob(*message.args), times))
+        elif message.actor_name == BATCH_ACTOR:
+            process.wait_for(process.stages.batcher.give_up(BatchJob(*message.args), times))
         else:
             (jobs,) = message.args
-            process.wait_for(process.router.give_up([RouteJob(*job) for job in jobs], times))
+            process.wait_for(process.stages.router.give_up([RouteJob(*job) for job in jobs], times))
         _settled_elsewhere(process.broker, message)
         raise SkipMessage
 
@@ -117,9 +124,9 @@ class RetryPolicies(Middleware):
     ) -> None:
         assert isinstance(message, LaneMessage)
         if exception is None or message.actor_name != DELIVER_ACTOR:
-            # An exception in routing, or in what follows here, is ours: the broker has the message tried again.
+            # An exception in routing or batching, or in what follows here, is ours: the broker has it tried again.
             return
-        deliverer = self.process.deliverer
+        deliverer = self.process.stages.deliverer
         if isinstance(exception, AttemptFailed):
             self.process.wait_for(deliverer.fail(exception.failed))
         else:
@@ -135,9 +142,7 @@ def _settled_elsewhere(broker: LaneBroker, message: LaneMessage) -> None:
 class Process:
     """One worker process."""
 
-    workspace: Workspace
-    deliverer: Deliverer
-    router: Router
+    stages: Stages
 
     def __init__(self, settings: Settings, redis_url: str) -> None:
         self.settings = settings
@@ -157,7 +162,8 @@ class Process:
         @dramatiq.actor(broker=self.broker, actor_name=ROUTE_ACTOR, queue_name=ROUTE_QUEUE, bundle=ROUTE_BUNDLE)
         async def route(jobs: list[list[Any]]) -> None:
             routed = [RouteJob(*job) for job in jobs]
-            await self.router.route(routed)
+            with self.stages.at_work() as stages:
+                await stages.router.route(routed)
             for job in routed:
                 self.broker.settle_elsewhere(job.message_id)
 
@@ -165,11 +171,20 @@ class Process:
         @dramatiq.actor(broker=self.broker, actor_name=DELIVER_ACTOR, queue_name=DELIVER_QUEUE, priority=-1)
         async def deliver(*words: Any) -> None:
             job = DeliverJob(*words)
-            ended = await self.deliverer.deliver(job)
+            with self.stages.at_work() as stages:
+                ended = await stages.deliverer.deliver(job)
             if isinstance(ended, Failed):
                 raise AttemptFailed(ended)
             if ended:
                 self.broker.settle_elsewhere(job.delivery)
+
+        @dramatiq.actor(broker=self.broker, actor_name=BATCH_ACTOR, queue_name=DELIVER_QUEUE, priority=-1)
+        async def deliver_batch(*words: Any) -> None:
+            job = BatchJob(*words)
+            with self.stages.at_work() as stages:
+                settled = await stages.batcher.send(job)
+            if settled:
+                self.broker.settle_elsewhere(job.batch)
 
     def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the event loop from one of Dramatiq's threads."""
@@ -178,24 +193,46 @@ class Process:
         return thread.run_coroutine(work)
 
     async def set_up(self) -> None:
-        """Make the stages, and tell the lanes what the workspace says of them."""
-        workspace = self.workspace
+        """Make the stages, and tell the lanes what the workspace says of them. Raises ConfigError."""
+        workspace = await self._reloader.begin()
         self._connections = Connections(workspace, Context(data_dir=self.settings.data))
         self._connections.warm()
-        decoded = DecodedEvents()
-        worker = self.broker.worker_id
-        self.router = Router(workspace, self._store, worker, decoded)
-        self.deliverer = Deliverer(workspace, self._store, worker, decoded, self._connections)
+        self._decoded = DecodedEvents()
+        self._leaving: list[Stages] = []
+        self.stages = self._stages_of(workspace)
         await put_in_force(workspace, self._store)
         for dead in dead_neighbours(await self._store.run(self._store.lanes.workers())):
             taken_back = await self._store.run(self._store.lanes.take_back(dead, died=True))
             self.log.warning("worker.taken_back", worker=dead, messages=taken_back)
-        self._keeper = asyncio.create_task(self._keep_house())
+        self._tasks = [asyncio.create_task(self._keep_house()), asyncio.create_task(self._reloader.follow(self.take))]
+
+    def _stages_of(self, workspace: Workspace) -> Stages:
+        return Stages.of(workspace, self._connections, self._store, self.broker.worker_id, self._decoded)
+
+    async def take(self, workspace: Workspace, before: Workspace, _: Changes) -> None:
+        """Another workspace is in force. What is under way ends by the one it began with."""
+        self._leaving.append(self.stages)
+        outdated = self._connections.renew(workspace)
+        self.stages = self._stages_of(workspace)
+        await put_in_force(workspace, self._store, before)
+        task = asyncio.create_task(self._let_go(list(self._leaving), outdated))
+        self._tasks.append(task)
+        task.add_done_callback(self._tasks.remove)
+
+    async def _let_go(self, leaving: Sequence[Stages], outdated: Sequence[Connector[Any]]) -> None:
+        """When nobody is at work with them any more: close connectors that only they have."""
+        for stages in leaving:
+            await stages.idle()
+        self._leaving = [stages for stages in self._leaving if stages not in leaving]
+        if any(stages.workspace.broken for stages in leaving):
+            # One of them may have stopped a lane, for a recipe that was broken as far as it knew.
+            await free(self.stages.workspace, self._store)
+        await self._connections.close(outdated)
 
     async def clean_up(self) -> None:
-        self._keeper.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._keeper
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*list(self._tasks), return_exceptions=True)
         await self._connections.aclose()
         self._store.patient = False
         with contextlib.suppress(StoreError):
@@ -207,6 +244,10 @@ class Process:
         """Forget what ended long ago. One of all workers does it."""
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
+            if await self._store.only_one("forget versions", _FORGET_SECONDS):
+                # A day more than what ended is kept: by then nothing but dead letters can name them.
+                grace = self.settings.keep + timedelta(days=1)
+                await History(self._store).forget_versions(round(grace.total_seconds() * 1000))
             if not await self._store.only_one("sweep", _SWEEP_SECONDS / 2):
                 continue
             before_ms = now_ms() - round(self.settings.keep.total_seconds() * 1000)
@@ -221,10 +262,12 @@ class Process:
 
         Raises ConfigError where the workspace can't be read as a whole.
         """
-        self.workspace = load_workspace(self.settings.recipes)
+        ensure_readable(self.settings.recipes, self.redis_url, self.settings.redis_prefix)
+        self._store = Store(self.redis_url, self.settings.redis_prefix, patient=True)
+        self._reloader = Reloader(self.settings.recipes, self._store, f"worker {machine()}:{os.getpid()}")
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        self._store = Store(self.redis_url, self.settings.redis_prefix, patient=True)
+        signal.signal(signal.SIGHUP, lambda *_: self._reloader.now())
         loop = _start_loop()
         try:
             loop.run_coroutine(self.set_up())
@@ -254,62 +297,3 @@ class Process:
         self.broker.drain()
         worker.stop(timeout=round(self.settings.drain.total_seconds() * 1000))
         self.broker.close()
-
-
-def dead_neighbours(workers: Sequence[str]) -> list[str]:
-    """Workers of this machine that are no more: their work need not wait until their leases run out."""
-    dead = []
-    here = machine()
-    for worker in workers:
-        host, _, rest = worker.partition(":")
-        pid = rest.partition(":")[0]
-        if host == here and pid.isdigit() and not _alive(int(pid)):
-            dead.append(worker)
-    return dead
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-async def put_in_force(workspace: Workspace, store: Store) -> None:
-    """Tell the store what the workspace says: recipe versions, limits of lanes, what is held and what no longer is."""
-    await store.keep_versions({(r.id, r.version): r.text for r in workspace.recipes.values()})
-    if limits := lane_limits(workspace):
-        await store.run(store.lanes.configure(limits))
-    for name, connection in workspace.connections.items():
-        lane = connection_lane(name)
-        if connection.held is not None:
-            await store.run(store.lanes.pause(DELIVER_QUEUE, lane, connection.held, state=INCOMPLETE, only_if=""))
-            continue
-        await store.run(store.lanes.resume(DELIVER_QUEUE, lane, only_if=INCOMPLETE))
-        settings = fingerprint(workspace, name)
-        if await store.remembered(f"connection:{name}") != settings:
-            # Held for bad credentials, and the settings are others now: worth another try.
-            await store.run(store.lanes.resume(DELIVER_QUEUE, lane, only_if="held"))
-            await store.remember(f"connection:{name}", settings)
-    for lane in await store.run(store.lanes.names()):
-        recipe = lane.removeprefix(recipe_lane(""))
-        if recipe != lane and recipe not in workspace.broken:
-            await store.run(store.lanes.resume(ROUTE_QUEUE, lane, only_if=BROKEN))
-    for name, broken in workspace.broken.items():
-        await store.run(store.lanes.pause(ROUTE_QUEUE, recipe_lane(name), broken.why, state=BROKEN))
-        log.get().error("recipe.broken", recipe=name, why=broken.why)
-
-
-def end_with_parent() -> None:
-    """A supervised process ends when its supervisor does, however that came about: its standard input ends then."""
-
-    def watch() -> None:
-        with contextlib.suppress(OSError):
-            while os.read(sys.stdin.fileno(), 64):
-                pass
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, name="parent", daemon=True).start()

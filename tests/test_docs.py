@@ -27,7 +27,9 @@ OPERATING = ROOT / "docs" / "operating.md"
 #: A command at the start of a line of code, perhaps behind a prompt or a path, or in backticks within a sentence.
 _LINE = re.compile(r"^\s*(?:\$ )?(?:\S*/)?(relay [a-z-].*)$")
 _INLINE = re.compile(r"`(relay [a-z-][^`]*)`")
-_LOG_EVENT = re.compile(r"(relay|process|web|worker|recipe|source|event|events|delivery|lane)\.[a-z_]+")
+_LOG_EVENT = re.compile(
+    r"(relay|process|web|worker|recipe|source|event|events|delivery|lane|workspace|batch|answer)\.[a-z_]+"
+)
 
 
 def title(page: Path) -> str:

@@ -7,14 +7,19 @@ import sys
 import typer
 from rich.console import Console
 
+import relay.cli.check as check
 import relay.cli.dead as dead
 import relay.cli.deliveries as deliveries
 import relay.cli.doctor as doctor
 import relay.cli.events as events
 import relay.cli.lanes as lanes
+import relay.cli.new as new
 import relay.cli.processes as processes
 import relay.cli.recipes as recipes
+import relay.cli.schema as schema
 import relay.cli.send as send
+import relay.cli.testing as testing
+import relay.cli.trying as trying
 import relay.cli.workspace as workspace
 from relay.cli.common import NOT_REACHED, WRONG_USAGE
 from relay.errors import ConfigError, RelayError, StoreError
@@ -30,7 +35,12 @@ app = typer.Typer(
 
 processes.add_to(app)
 workspace.add_to(app)
+check.add_to(app)
+schema.add_to(app)
+testing.add_to(app)
+trying.add_to(app)
 send.add_to(app)
+new.add_to(app)
 doctor.add_to(app)
 app.add_typer(events.app, name="events")
 app.add_typer(deliveries.app, name="deliveries")

@@ -35,7 +35,6 @@ from relay.cli.common import (
     progress,
     show,
     tell_counts,
-    the_workspace,
     who,
     with_operators,
 )
@@ -160,6 +159,7 @@ def replay(
     [bold]relay dead replay --connection crm --cause "http 404" --yes[/]
     [bold]relay dead replay --all --dry-run[/]
     """
+    from relay.reload import in_force
     from relay.replay import NEWEST, SAME, Replayer
 
     if version not in (NEWEST, SAME):
@@ -177,9 +177,9 @@ def replay(
     delivered = sum(1 for letter in found if letter.status.value == "delivered")
     note = f", {delivered} of them delivered already" if delivered else ""
     confirm(f"Deliver {many(len(found), 'delivery', 'deliveries')} again{note}?", yes=yes or (one and not delivered))
-    workspace = the_workspace(settings)
 
     async def act(operators: Operators) -> dict[str, int]:
+        workspace = await in_force(settings.recipes, operators.store)
         replayer = Replayer(operators, workspace, who(), version)
         with progress("replaying", len(found)) as bar:
             return dict(await replayer.deliveries(found, lambda more: bar.advance(bar.task_ids[0], more)))

@@ -121,7 +121,9 @@ def show_delivery(delivery: str, *, as_json: bool, settings: Settings) -> Stored
     if as_json:
         json_line(row)
         return found
-    for name in ("id", "status", "summary", "cause", "recipe", "version", "step", "connection", "event", "next_at"):
+    names = ["id", "status", "summary", "cause", "recipe", "version", "step", "connection", "event", "next_at"]
+    names[7:7] = [name for name in ("item", "batch") if row[name]]
+    for name in names:
         out.print(f"[bold]{name.replace('_', ' '):<12}[/] ", end="")
         out.print(str(row[name] or "–"), markup=False)
     for attempt in row["attempts"]:

@@ -84,6 +84,27 @@ def _workspace(settings: Settings) -> list[dict[str, Any]]:
     return found or [_finding("workspace", "ok", f"{many(len(workspace.recipes), 'recipe')} in {settings.recipes}")]
 
 
+async def _refused(settings: Settings, store: Store) -> list[dict[str, Any]]:
+    """Files with errors, where the relay goes on with what was valid before; and what no relay has put in force."""
+    from relay.reload import in_force
+    from relay.store import History
+
+    known = await History(store).in_force()
+    try:
+        workspace = await in_force(settings.recipes, store)
+    except ConfigError:
+        return []  # told of the workspace already
+    found = [
+        _finding("refused", "error", f"{one.problem.place}: version {one.version} is still in force")
+        for one in workspace.refused
+    ]
+    for recipe in workspace.recipes.values() if known.number else ():
+        if known.recipes.get(recipe.id) != recipe.version:
+            message = f"{recipe.file}: version {recipe.version} is not in force; does a relay run on this folder?"
+            found.append(_finding("recipe", "warning", message))
+    return found
+
+
 def _store(settings: Settings) -> list[dict[str, Any]]:
     from relay.lanes import Command
     from relay.store.operators import read_memory
@@ -111,6 +132,7 @@ def _store(settings: Settings) -> list[dict[str, Any]]:
             )
         if await _configured(store, "maxmemory-policy") != "noeviction":
             found.append(_finding("store", "error", "the store may evict data: set `maxmemory-policy noeviction`"))
+        found += await _refused(settings, store)
         for lane in await operators.lanes():
             if lane.state != "running":
                 waiting = f"{lane.waiting} waiting" if lane.waiting else "nothing waiting"

@@ -75,7 +75,7 @@ def web(
     settings = Settings.read({"recipes": recipes, "data": data, "host": host, "port": port, "redis_url": redis_url})
     log.set_up(settings.log, process="web")
     if supervised:
-        from relay.worker import end_with_parent
+        from relay.family import end_with_parent
 
         end_with_parent()
     listener = socket.socket(fileno=fd) if fd is not None else None
@@ -95,7 +95,8 @@ def worker(
 
     [bold]relay worker --redis-url redis://db:6379/0[/]
     """
-    from relay.worker import Process, end_with_parent
+    from relay.family import end_with_parent
+    from relay.worker import Process
 
     settings = Settings.read({"recipes": recipes, "data": data, "redis_url": redis_url})
     log.set_up(settings.log, process="worker")
@@ -107,16 +108,24 @@ def worker(
 def _prepare(settings: Settings) -> None:
     """A workspace where there is none, and the example's key where that is missing. Raises ConfigError."""
     from relay import starter
+    from relay.recipes import schema
 
     folder = settings.recipes
-    if not (folder / "relay.yaml").exists():
+    # A relay has run here before: its store knows what was valid last, and it goes on with that. A folder that is empty
+    # now is one that isn't mounted, rather than one that wants an example.
+    known = (settings.data / "valkey").exists() and not settings.redis_url
+    if not (folder / "relay.yaml").exists() and not known:
         if folder.exists() and any(folder.iterdir()):
             raise ConfigError(f"{folder} has no relay.yaml; make a workspace with `relay init {folder}`")
         starter.write(folder, settings.port)
         err.print(f"There was no workspace: wrote a starter into [bold]{folder}/[/]")
     if starter.ensure_key(folder):
         err.print(f"Wrote a random key for the example source into [bold]{folder / starter.KEY}[/]")
-    the_workspace(settings)  # a relay.yaml that can't be read is told here, once, not by each process
+    try:
+        schema.refresh(the_workspace(settings))
+    except ConfigError:
+        if not known and not settings.redis_url:
+            raise
 
 
 def _welcome(settings: Settings, url: str) -> None:
@@ -124,7 +133,7 @@ def _welcome(settings: Settings, url: str) -> None:
     from relay import starter
 
     err.print(f"\n[bold green]Relay is ready at {url}[/]  (Ctrl-C stops it)")
-    if errors := len(the_workspace(settings).errors):
+    if errors := _errors(settings):
         err.print(f"[yellow]The workspace has {many(errors, 'error')}; see: relay check {_short(settings.recipes)}[/]")
     if starter.is_example(settings.recipes):
         sample, key = settings.recipes / starter.SAMPLE, settings.recipes / starter.KEY
@@ -144,6 +153,13 @@ def _welcome(settings: Settings, url: str) -> None:
                 f"[yellow]That endpoint is this relay itself, which is on port {port} today: set crm's base_url in\n"
                 f"{_short(settings.recipes / 'relay.yaml')} to {address}, and start again.[/]\n"
             )
+
+
+def _errors(settings: Settings) -> int:
+    try:
+        return len(the_workspace(settings).errors)
+    except ConfigError:
+        return 1
 
 
 def _relay() -> str:

@@ -1,4 +1,4 @@
-"""relay recipes list|show"""
+"""relay recipes list|show; the others of the group are in files of their own"""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from relay.cli.common import AsJson, Recipes, err, json_line, not_known, show, the_workspace, wide
+import relay.cli.graph as graph
+import relay.cli.history as history
+from relay.cli.common import AsJson, Data, Recipes, RedisUrl, err, json_line, not_known, show, the_workspace, wide
 from relay.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="The recipes of the workspace: list, show.")
+app = typer.Typer(no_args_is_help=True, help="The recipes of the workspace, and what they were.")
+graph.add_to(app)
+history.add_to(app)
 
 COLUMNS = ("name", "status", "catch", "steps", "tests", "version", "about")
 
@@ -43,14 +47,24 @@ def list_(as_json: AsJson = False, recipes: Recipes = None) -> None:
 @app.command("show")
 def show_(
     recipe: Annotated[str, typer.Argument(help="The recipe's name: its file's.")],
+    version: Annotated[
+        str | None, typer.Option("--version", help="As it was: a version, or the beginning of one.")
+    ] = None,
     as_json: AsJson = False,
     recipes: Recipes = None,
+    data: Data = None,
+    redis_url: RedisUrl = None,
 ) -> None:
     """A recipe's text, and what is wrong with it.
 
     [bold]relay recipes show closed-chats[/]
+    [bold]relay recipes show closed-chats --version 3f2a[/]
     """
-    workspace = the_workspace(Settings.read({"recipes": recipes}))
+    settings = Settings.read({"recipes": recipes, "data": data, "redis_url": redis_url})
+    if version is not None:
+        _show_past(history.past_of(settings, recipe), version, as_json=as_json)
+        return
+    workspace = the_workspace(settings)
     valid, broken = workspace.recipes.get(recipe), workspace.broken.get(recipe)
     found = valid or broken
     if found is None:
@@ -63,3 +77,12 @@ def show_(
     wide(found.text)
     for problem in problems:
         err.print(problem, markup=False)
+
+
+def _show_past(past: history.Past, words: str, *, as_json: bool) -> None:
+    version = past.one(words)
+    if as_json:
+        status = "in force" if version == past.in_force else "earlier"
+        json_line({"name": past.recipe, "status": status, "version": version, "text": past.texts[version]})
+    else:
+        wide(past.texts[version])

@@ -87,6 +87,7 @@ class Action(ABC, Generic[ConfigT, FieldsT, OutgoingT]):
     examples    at least one valid `with`
     idempotent  True where a repeat with the same idempotency key has no second effect
     batchable   True where many rows travel in one call: then `merged` is implemented
+    row_fields  the fields of `with` that are rows: what differs in any other goes into a call of its own
     """
 
     name: ClassVar[str]
@@ -95,6 +96,7 @@ class Action(ABC, Generic[ConfigT, FieldsT, OutgoingT]):
     examples: ClassVar[tuple[Example, ...]]
     idempotent: ClassVar[bool] = False
     batchable: ClassVar[bool] = False
+    row_fields: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, connection: Connector[ConfigT]) -> None:
         self.connection = connection
@@ -121,7 +123,12 @@ class Action(ABC, Generic[ConfigT, FieldsT, OutgoingT]):
 
 
 class Connector(Generic[ConfigT]):
-    """The code that speaks to one kind of destination. An instance is one connection."""
+    """The code that speaks to one kind of destination. An instance is one connection.
+
+    outdated  the connection's settings have changed since: only what is under way is still sent by it
+    """
+
+    outdated: bool = False
 
     name: ClassVar[str]
     summary: ClassVar[str]

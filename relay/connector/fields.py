@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from relay.errors import PermanentError
-from relay.units import DURATION_PATTERN, parse_duration, parse_size
+from relay.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
 
 
 class Fields(BaseModel):
@@ -47,7 +47,7 @@ Duration = Annotated[
 ]
 #: `500KB`, `1MB` in YAML; a number of bytes in code.
 SIZE_VALIDATOR = BeforeValidator(_size)
-Size = Annotated[int, SIZE_VALIDATOR, WithJsonSchema({"type": ["string", "integer"]})]
+Size = Annotated[int, SIZE_VALIDATOR, WithJsonSchema({"type": ["string", "integer"], "pattern": SIZE_PATTERN})]
 
 
 class Limit(Fields):

@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 from relay.lanes.script import Argument, Command, lane_script
 
+_MICROSECOND = timedelta(microseconds=1)
+
 _ENQUEUE = lane_script("enqueue")
 _FETCH = lane_script("fetch")
 _SETTLE = lane_script("settle")
@@ -67,13 +69,17 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class LaneLimits:
-    """At most `concurrency` in flight, and at most `rate` taken in any `period`; 0 is no limit."""
+    """At most `concurrency` in flight, and at most `rate` taken in any `period`; 0 is no limit.
+
+    gate  so many are taken at once, and the next only when all of them are settled: nothing overtakes; 0 is no gate
+    """
 
     lane: str
     queue: str
     concurrency: int = 0
     rate: int = 0
     period: timedelta = timedelta(0)
+    gate: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +156,7 @@ class Lanes:
 
     def configure(self, limits: Sequence[LaneLimits], now_us: int | None = None) -> Command[None]:
         words: Iterable[Argument] = chain.from_iterable(
-            (limit.lane, limit.queue, limit.concurrency, limit.rate, limit.period // timedelta(microseconds=1))
+            (limit.lane, limit.queue, limit.concurrency, limit.rate, limit.period // _MICROSECOND, limit.gate)
             for limit in limits
         )
         return Command.call(_CONFIGURE, self.keys, _now(now_us), *words, read=lambda _: None)

@@ -100,8 +100,11 @@ class LaneConsumer(Consumer):
             self._ready.append(message)
 
     def _bundles(self, fetched: list[Fetched]) -> Iterable[LaneMessage]:
-        """One proxy a message; one for up to N of them where their actor says `bundle=N`."""
-        bundles: dict[str, list[tuple[Message[Any], Fetched]]] = {}
+        """One proxy a message; one for up to N of them where their actor says `bundle=N`.
+
+        What came of one lane stays in one bundle as long as it fits, in its order.
+        """
+        runs: dict[tuple[str, str], list[tuple[Message[Any], Fetched]]] = {}
         for lease in fetched:
             try:
                 message: Message[Any] = Message.decode(lease.payload)
@@ -109,18 +112,21 @@ class LaneConsumer(Consumer):
                 logger.error("The message %s can't be read; it is a dead letter of lane %s", lease.id, lease.lane)
                 self.broker.settle(Settlement("nack", lease.lane, lease.id))
                 continue
-            size = self._bundle_size(message.actor_name)
-            if size == 1:
+            if self._bundle_size(message.actor_name) == 1:
                 yield LaneMessage(message, (lease,))
-                continue
-            if lease.taken_back:
+            elif lease.taken_back:
                 # A worker died over it: alone, so that a message that kills its worker takes no other with it.
                 yield _bundled([(message, lease)])
-                continue
-            bundle = bundles.setdefault(message.actor_name, [])
-            bundle.append((message, lease))
-            if len(bundle) == size:
-                yield _bundled(bundles.pop(message.actor_name))
+            else:
+                runs.setdefault((message.actor_name, lease.lane), []).append((message, lease))
+        bundles: dict[str, list[tuple[Message[Any], Fetched]]] = {}
+        for (actor, _), run in runs.items():
+            size = self._bundle_size(actor)
+            for start in range(0, len(run), size):
+                part = run[start : start + size]
+                if len(bundles.get(actor, ())) + len(part) > size:
+                    yield _bundled(bundles.pop(actor))
+                bundles.setdefault(actor, []).extend(part)
         yield from map(_bundled, bundles.values())
 
     def _bundle_size(self, actor_name: str) -> int:

@@ -5,21 +5,29 @@ tokens, translate, expression         `$.a | lower`, from text to something that
 paths, operators, sandbox, filters    what its parts mean
 parse, parse_step, check              a recipe, and whether it fits its workspace
 accounts, secrets, workspace          relay.yaml and the folder
-samples, trial, testing               dry runs and the recipes' own tests
+files, watch, reload                  what the folder holds, when it has settled, what of it is in force
+samples, trial, tried                 dry runs
+testing, expected, comparing          the recipes' own tests, and where they aren't met
+updating, yaml_edit, yaml_writing     what came, written into the tests
 """
 
 from relay.recipes.accounts import Connection, Source
+from relay.recipes.batches import Batch
 from relay.recipes.expression import Expression, compile_expression
 from relay.recipes.names import Names
 from relay.recipes.parse import parse_recipe, version_of
 from relay.recipes.recipe import BrokenRecipe, Plan, PlannedStep, Problem, Recipe, RecipeTest, Step
+from relay.recipes.reload import as_it_was
+from relay.recipes.respond import Respond, SenderAnswer
 from relay.recipes.samples import sample_event
 from relay.recipes.scope import EventView, Scope
 from relay.recipes.testing import TestResult, run_tests
-from relay.recipes.trial import TryResult, try_event, view_of
+from relay.recipes.trial import try_event, view_of
+from relay.recipes.tried import Trial, TryAnswer, TryResult
 from relay.recipes.workspace import Workspace, load_workspace
 
 __all__ = [
+    "Batch",
     "BrokenRecipe",
     "Connection",
     "EventView",
@@ -30,12 +38,17 @@ __all__ = [
     "Problem",
     "Recipe",
     "RecipeTest",
+    "Respond",
     "Scope",
+    "SenderAnswer",
     "Source",
     "Step",
     "TestResult",
+    "Trial",
+    "TryAnswer",
     "TryResult",
     "Workspace",
+    "as_it_was",
     "compile_expression",
     "load_workspace",
     "parse_recipe",

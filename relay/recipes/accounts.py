@@ -15,7 +15,7 @@ from relay.recipes.names import Names
 from relay.recipes.reader import Reader
 from relay.recipes.secrets import Resolver
 from relay.recipes.settings_check import secrets_written, validate
-from relay.recipes.words import unknown
+from relay.recipes.words import listed, unknown
 from relay.recipes.yaml_tree import Mapping, Node, Scalar
 from relay.sources.config import SourceConfig
 
@@ -87,19 +87,21 @@ class AccountReader:
         data = resolver.resolve(node)
         instance, mistakes = validate(model, node, data, resolver.is_unset)
         for where, message in mistakes:
-            self.reader.error(where, message)
+            self.reader.error(where, message, "wrong-setting")
         for error in resolver.unset:
-            self.reader.warning(error.place or place, error.message)
+            self.reader.warning(error.place or place, error.message, "unset-secret")
         if instance is not None:
             for where in secrets_written(instance, node):
-                self.reader.warning(where, "a secret is written in clear: put it into the environment as ${NAME}")
+                message = "a secret is written in clear: put it into the environment as ${NAME}"
+                self.reader.warning(where, message, "secret-in-clear")
         return instance, resolver.unset, [f"{where}: {message}" for where, message in mistakes]
 
     def source(self, name: str, key: Scalar, node: Node) -> Source:
         place = key.place
         if not _NAME.match(name):
-            message = f"`{name}` is a part of an address: small letters, digits and `-`"
-            self.reader.error(place, message)
+            better = re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-_")
+            message = f"`{name}` is a part of an address, of small letters, digits, `-` and `_`: write `{better}`"
+            self.reader.error(place, message, "wrong-value")
             return Source(name, None, f"{place}: {message}", place)
         if self.reader.mapping(node, f"the source `{name}`") is None:
             return Source(name, None, f"{node.place}: it isn't a list of settings", place)
@@ -110,7 +112,8 @@ class AccountReader:
         if config.unverified:
             assert isinstance(node, Mapping)
             where = node.values["verify"].place if "verify" in node else place
-            self.reader.warning(where, f"`verify: none`: whoever knows the address of `{name}` is believed")
+            message = f"`verify: none`: whoever knows the address of `{name}` is believed"
+            self.reader.warning(where, message, "unverified")
         before = len(self.reader.problems)
         event_id = self.key_expression(config.event_id, node, "event_id", place)
         event_type = self.key_expression(config.event_type, node, "event_type", place)
@@ -134,7 +137,7 @@ class AccountReader:
         if mapping is None:
             return Connection(name, "", None, f"{node.place}: it isn't a list of settings", Limit(), place)
         connector = self.reader.text(
-            self.reader.required(mapping, "connector", f"one of {', '.join(connector_names())}"), "connector"
+            self.reader.required(mapping, "connector", f"it is one of {listed(connector_names())}"), "connector"
         )
         if connector is None:
             return Connection(name, "", None, f"{place}: its `connector` is missing", Limit(), place)
@@ -147,7 +150,7 @@ class AccountReader:
                 if isinstance(error, ConfigError)
                 else f"the connector `{connector}` can't be loaded: {error}"
             )
-            self.reader.error(where, message)
+            self.reader.error(where, message, "wrong-setting")
             return Connection(name, connector, None, f"{where}: {message}", Limit(), place)
         config, unset, mistakes = self.checked(kind.Config, mapping, place)
         limit = config.limit if config is not None else Limit()

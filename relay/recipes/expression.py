@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from jinja2.environment import TemplateExpression
 from jinja2.exceptions import TemplateSyntaxError
 
 from relay import clock
 from relay.errors import ConfigError, Place, RecipeError
+from relay.recipes.arguments import literal, literals
 from relay.recipes.filters import FILTERS, Filter, FilterError
 from relay.recipes.names import Names
 from relay.recipes.operators import COMPARISONS, jsonable
 from relay.recipes.paths import At, Ref
 from relay.recipes.sandbox import Sandbox
 from relay.recipes.tokens import Token, tokenise
-from relay.recipes.translate import literal, literals, translate
+from relay.recipes.translate import translate
 from relay.recipes.words import shown
 
 Values = Mapping[str, Any]
@@ -103,7 +103,7 @@ def compile_expression(text: str, place: Place, names: Names | None = None, at: 
     tokens = tokenise(text, where)
     if not tokens:
         raise ConfigError("an expression is missing here", place)
-    translated = translate(tokens, where)
+    translated = translate(tokens, where, names.tables)
     for ref in translated.refs:
         names.check(ref)
     run = _simple(tokens, names) or _sandboxed(translated.source, translated.refs, names, where(0))
@@ -113,29 +113,21 @@ def compile_expression(text: str, place: Place, names: Names | None = None, at: 
 
 def _sandboxed(source: str, refs: tuple[Ref, ...], names: Names, place: Place) -> Run:
     try:
-        compiled: TemplateExpression = _sandbox.expression(source)
+        compiled = _sandbox.expression(source)
     except (TemplateSyntaxError, RecursionError, SyntaxError) as error:
         message = error.message if isinstance(error, TemplateSyntaxError) else "it is nested too deeply"
         raise ConfigError(f"this expression can't be read: {message}", place) from None
 
-    @_callable
     def now() -> datetime:
         return clock.now().astimezone(names.zone)
 
     def run(values: Values) -> Any:
-        @_callable
         def look_up(index: int) -> Any:
             return refs[index].evaluate(values)
 
-        return compiled(_=look_up, _z=names.zone, _now=now)
+        return compiled({"_": look_up, "_z": names.zone, "_t": names.tables, "_now": now})
 
     return run
-
-
-def _callable(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Mark one of the two functions that an expression may call."""
-    function.__relay_callable__ = True  # type: ignore[attr-defined]
-    return function
 
 
 # --- the shapes that need no sandbox -------------------------------------------------------------------------------
@@ -181,7 +173,7 @@ def _chain(tokens: list[Token], position: int, names: Names) -> tuple[Run | None
         arguments, position = literals(tokens, position + 2)
         if arguments is None:
             return None, position
-        calls.append((one.run, (names.zone, *arguments) if one.zoned else arguments))
+        calls.append((one.run, (*one.bound(names.zone, names.tables), *arguments)))
     return _piped(run, calls), position
 
 

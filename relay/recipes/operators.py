@@ -18,6 +18,10 @@ from relay.recipes.words import kind_of, shown
 MAX_TEXT = 5_000_000
 #: No list an expression makes is longer.
 MAX_ITEMS = 500_000
+#: No value that an expression makes holds more values, counted wherever they stand: a body of 10 MB has half as many.
+MAX_VALUES = 5_000_000
+#: Nor more characters in all its texts together.
+MAX_ALL_TEXT = 4 * MAX_TEXT
 #: No number an expression makes is bigger than this many bits.
 MAX_BITS = 2048
 
@@ -48,7 +52,47 @@ def _default(value: Any) -> Any:
     raise TypeError(type(value).__name__)
 
 
+_PLAIN = frozenset({int, bool, type(None)})
+
+
+def measure(value: Any) -> bool:
+    """Whether a value is JSON as it stands: no dates, no keys that aren't text.
+
+    Raises ValueError where it is too large to be written. `[$, $, $]` takes no room until then: what stands in it three
+    times is counted three times.
+    """
+    is_json = True
+    values = characters = 0
+    stack: list[Any] = [[value]]
+    while stack:
+        one = stack.pop()
+        values += len(one)
+        if type(one) is dict:
+            for key in one:
+                if type(key) is str:
+                    characters += len(key)
+                else:
+                    is_json = False
+            one = one.values()
+        for item in one:
+            kind = type(item)
+            if kind is str:
+                characters += len(item)
+            elif kind is dict or kind is list:
+                stack.append(item)
+            elif kind is tuple:
+                is_json = False
+                stack.append(item)
+            elif kind not in _PLAIN and (kind is not float or not math.isfinite(item)):
+                is_json = False
+        if values + len(stack) > MAX_VALUES or characters > MAX_ALL_TEXT:
+            raise ValueError("the result gets too large")
+    return is_json
+
+
 def to_json(value: Any) -> str:
+    if isinstance(value, (list, dict)):
+        measure(value)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_default, allow_nan=False)
 
 
@@ -66,7 +110,13 @@ def to_text(value: Any) -> str:
 
 
 def jsonable(value: Any) -> Any:
-    """The value as JSON: dates become ISO text. Raises ValueError for what JSON can't hold."""
+    """The value as JSON: dates become ISO text. Raises ValueError for what JSON can't hold and what is too large."""
+    if isinstance(value, (list, dict, tuple)) and measure(value) and type(value) is not tuple:
+        return value
+    return _as_json(value)
+
+
+def _as_json(value: Any) -> Any:
     match value:
         case None | bool() | str() | int():
             return value
@@ -77,10 +127,14 @@ def jsonable(value: Any) -> Any:
         case datetime():
             return to_iso(value)
         case list() | tuple():
-            return [jsonable(item) for item in value]
+            return [_as_json(item) for item in value]
         case dict():
-            return {str(key): jsonable(item) for key, item in value.items()}
+            return {str(key): _as_json(item) for key, item in value.items()}
     raise ValueError(f"the result is {kind_of(value)}, which can't be sent")
+
+
+#: Values that one comparison of lists or objects looks at: about a second's worth.
+_MOST_COMPARED = 1_000_000
 
 
 def _is_number(value: Any) -> bool:
@@ -88,11 +142,47 @@ def _is_number(value: Any) -> bool:
 
 
 def _equal(left: Any, right: Any) -> bool:
+    kind = type(left)
+    if kind is type(right) and kind in _SCALARS:
+        return bool(left == right)
+    if isinstance(left, (list, dict)) and isinstance(right, (list, dict)):
+        return _all_equal(left, right)
+    return _same(left, right)
+
+
+_SCALARS = frozenset({str, int, float, bool})
+_NUMBERS = frozenset({int, float})
+
+
+def _same(left: Any, right: Any) -> bool:
+    """1 is not true, though Python thinks so."""
     if isinstance(left, bool) is not isinstance(right, bool):
         return False
     if isinstance(left, datetime) is not isinstance(right, datetime):
         left, right = _moments(left, right) or (left, right)
     return bool(left == right)
+
+
+def _all_equal(left: Any, right: Any) -> bool:
+    """Lists and objects, with all that is in them."""
+    pairs = [(left, right)]
+    compared = 0
+    while pairs:
+        one, other = pairs.pop()
+        compared += 1
+        if compared > _MOST_COMPARED:
+            raise ValueError("the values are too large to be compared")
+        if isinstance(one, dict) and isinstance(other, dict):
+            if one.keys() != other.keys():
+                return False
+            pairs.extend((value, other[key]) for key, value in one.items())
+        elif isinstance(one, list) and isinstance(other, list):
+            if len(one) != len(other):
+                return False
+            pairs.extend(zip(one, other, strict=True))
+        elif isinstance(one, (list, dict)) or isinstance(other, (list, dict)) or not _same(one, other):
+            return False
+    return True
 
 
 def _moments(left: Any, right: Any) -> tuple[datetime, datetime] | None:
@@ -112,10 +202,10 @@ def _moments(left: Any, right: Any) -> tuple[datetime, datetime] | None:
 
 def _order(symbol: str, holds: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     def compare_order(left: Any, right: Any) -> bool:
+        if type(left) in _NUMBERS and type(right) in _NUMBERS:
+            return holds(left, right)
         if left is None or right is None:
             return False
-        if _is_number(left) and _is_number(right):
-            return holds(left, right)
         if moments := _moments(left, right):
             return holds(*moments)
         if isinstance(left, str) and isinstance(right, str):
@@ -133,6 +223,8 @@ def _contains(left: Any, right: Any) -> bool:
         case None:
             return False
         case list() | tuple():
+            if isinstance(left, (list, dict)):
+                measure(right)
             return any(_equal(left, item) for item in right)
         case dict():
             return isinstance(left, str) and left in right

@@ -1,33 +1,28 @@
 """`$…`: paths into the body and into named values.
 
-Plain paths (`$.a.b`, `$.a[0]`, `$name["x"]`) are walked here. What can match many (`*`, `..`, a slice, a filter) is
-jsonpath-ng's, compiled once, and gives a list.
+A plain path (`$.a.b`, `$.a[0]`, `$name["x"]`) gives the one value it leads to. What can match many (`*`, `..`, a slice,
+a condition) gives a list.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-from jsonpath_ng.ext.parser import parse as parse_jsonpath
-
 from relay.errors import ConfigError, Place, RecipeError
+from relay.recipes.jsonpath import KEY, MAX_PATH, MOST_DESCENTS, At, PathReader, Segment, names
+from relay.recipes.jsonpath_condition import read_condition
+from relay.recipes.walk import matches, parsed, prepared
 from relay.recipes.words import kind_of, listed, nearest
 
-#: From an offset in an expression's text to its place in the file.
-At = Callable[[int], Place]
+__all__ = ["At", "Ref", "scan_ref"]
 
 _NAME = re.compile(r"[^\W\d]\w*")
-_KEY = re.compile(r"[@#]?\w+")
-_QUOTED = re.compile(r"""^\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')\s*$""")
-_INDEX = re.compile(r"^\s*(-?\d{1,9})\s*$")
 _MISSING = object()
-
-#: Each `..` multiplies the matches by the depth of the body, which a sender chooses.
-_MOST_DESCENTS = 2
+#: A body may have so many keys that to compare a misspelt one with all of them takes seconds.
+_NEAREST_OF = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +30,37 @@ class Ref:
     """One `$…` of an expression.
 
     root      "" for the body (or the reply, under `save`), else a name
-    steps     keys and indexes, for a plain path
-    many      the compiled JSONPath, for a path that can match many
+    steps     the keys and indexes it begins with: the whole of a plain path
+    segments  the whole of a path that can match many; None for a plain one
     optional  it ended in `?`: null where it is missing
     """
 
     text: str
     root: str
     steps: tuple[str | int, ...]
-    many: Any
+    segments: tuple[Segment, ...] | None
     optional: bool
     place: Place
+
+    @property
+    def many(self) -> Any:
+        """jsonpath-ng's own form of a path that can match many, for changing what it finds; None for a plain path."""
+        return None if self.segments is None else parsed(_spelt_whole(self.segments))
+
+    @property
+    def last_key(self) -> str | int:
+        """The key it ends with; its name where it has none."""
+        if self.segments is not None:
+            last = self.segments[-1]
+            return str(last.value[-1]) if last.kind == "names" else ""
+        return self.steps[-1] if self.steps else self.root
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
         """The value, or the list of values. Raises RecipeError that names what is there."""
         try:
             value = values[self.root]
-            if self.many is not None:
-                return [found.value for found in self.many.find(value)]
+            if self.segments is not None:
+                return matches(self.segments, value)
             for step in self.steps:
                 if type(step) is int and type(value) is not list:
                     raise TypeError
@@ -61,8 +69,8 @@ class Ref:
             if self.optional:
                 return None
             raise self._missing(values) from None
-        except (RecursionError, ValueError, AttributeError) as error:
-            raise RecipeError(f"{self.text} can't be followed in this event ({error})", self.place) from error
+        except ValueError as error:
+            raise RecipeError(f"{self.text}: {error}", self.place) from error
         return value
 
     def _missing(self, values: Mapping[str, Any]) -> RecipeError:
@@ -88,7 +96,7 @@ def _step(value: Any, step: str | int) -> Any:
 
 
 def _spelt(step: str | int, *, first: bool = False) -> str:
-    if isinstance(step, str) and _KEY.fullmatch(step):
+    if isinstance(step, str) and KEY.fullmatch(step):
         return f".{step}"
     return f'["{step}"]' if isinstance(step, str) else f"[{step}]"
 
@@ -98,12 +106,14 @@ def _what_is_there(value: Any, step: str | int, walked: str) -> str:
     match value:
         case dict() if isinstance(step, str):
             keys = [str(key) for key in value]
-            guess = nearest(step, keys)
+            guess = nearest(step, keys[:_NEAREST_OF])
             hint = f"did you mean `{guess}`? " if guess else ""
             there = f"there are {listed(keys)}" if keys else "it is empty"
             return f"no `{step}` in {where}; {hint}{there}"
         case list() if isinstance(step, int):
             return f"no item {step} in {where}, which has {len(value)}; the first is [0]"
+        case dict():
+            return f"{where} is an object, not a list; where there may be one or many, `| list` makes a list of both"
         case list():
             return f"{where} is a list, so `{step}` is in its items: [0] is the first, [*] is all"
         case _:
@@ -114,122 +124,39 @@ def scan_ref(text: str, start: int, at: At) -> tuple[Ref, int]:
     """Read the `$…` at `start`; gives it and the offset after it. Raises ConfigError."""
     name = _NAME.match(text, start + 1)
     root = name[0] if name else ""
-    position = name.end() if name else start + 1
-    steps: list[str | int] = []
-    jsonpath = "$"
-    is_plain = True
-    while position < len(text):
-        if text.startswith("..", position):
-            is_plain = False
-            piece, position = _after_dots(text, position + 2, at)
-            jsonpath += f"..{piece}"
-        elif text[position] == ".":
-            if text.startswith(".*", position):
-                is_plain = False
-                jsonpath += "[*]" if text[position + 2 : position + 3] == "[" else ".*"
-                position += 2
-                continue
-            key = _KEY.match(text, position + 1)
-            if not key:
-                raise ConfigError('after `.` comes a key; one with other signs is written ["like-this"]', at(position))
-            steps.append(key[0])
-            jsonpath += _quoted(key[0])
-            position = key.end()
-        elif text[position] == "[":
-            end = _closing(text, position, at)
-            inside = text[position + 1 : end]
-            position = end + 1
-            if quoted := _QUOTED.match(inside):
-                key_text = re.sub(r"\\(.)", r"\1", quoted[1] if quoted[1] is not None else quoted[2])
-                steps.append(key_text)
-                jsonpath += _quoted(key_text)
-            elif index := _INDEX.match(inside):
-                steps.append(int(index[1]))
-                jsonpath += f"[{index[1]}]"
-            else:
-                is_plain = False
-                jsonpath += f"[{inside}]"
-        else:
-            break
-    written = text[start:position]
-    optional = text.startswith("?", position)
-    if optional:
-        position += 1
-        if text[position : position + 1] in (".", "["):
-            raise ConfigError("`?` goes at the end of a path: it covers everything before it", at(position - 1))
-    many = None if is_plain else _many(jsonpath, written, at(start))
+    segments, end = PathReader(text, at, root, read_condition).segments(name.end() if name else start + 1)
+    written = text[start:end]
+    optional = text.startswith("?", end)
+    if optional and text[end + 1 : end + 2] in (".", "["):
+        raise ConfigError("`?` goes at the end of a path: it covers everything before it", at(end))
     if root == "headers":
-        steps = [step.lower() if isinstance(step, str) else step for step in steps]
-    return Ref(written, root, tuple(steps), many, optional, at(start)), position
+        segments = [_in_small_letters(segment) for segment in segments]
+    steps: list[str | int] = []
+    for segment in segments:
+        if segment.one is None:
+            break
+        steps.append(segment.one)
+    many = None if len(steps) == len(segments) else _prepared(segments, written, at(start))
+    return Ref(written, root, tuple(steps), many, optional, at(start)), end + optional
 
 
-def _after_dots(text: str, position: int, at: At) -> tuple[str, int]:
-    if text.startswith("*", position):
-        return "*", position + 1
-    if text.startswith("[", position):
-        end = _closing(text, position, at)
-        return text[position : end + 1], end + 1
-    key = _KEY.match(text, position)
-    if not key:
-        raise ConfigError("after `..` comes a key, as in $..id", at(position))
-    return f"'{key[0]}'", key.end()
+def _in_small_letters(segment: Segment) -> Segment:
+    if segment.kind != "names":
+        return segment
+    return names(tuple(name.lower() for name in segment.value), deep=segment.deep)
 
 
-def _quoted(key: str) -> str:
-    escaped = key.replace("\\", "\\\\").replace("'", "\\'")
-    return f"['{escaped}']"
-
-
-def unquoted(text: str, start: int) -> Iterator[tuple[int, str]]:
-    """The characters that stand outside of quotes, with their offsets."""
-    quote = ""
-    position = start
-    while position < len(text):
-        character = text[position]
-        if quote:
-            if character == "\\":
-                position += 1
-            elif character == quote:
-                quote = ""
-        elif character in "\"'":
-            quote = character
-        else:
-            yield position, character
-        position += 1
-
-
-def _closing(text: str, start: int, at: At) -> int:
-    """The offset of the `]` that closes the `[` at `start`, seen past quotes and brackets inside."""
-    depth = 0
-    for position, character in unquoted(text, start):
-        if character == "[":
-            depth += 1
-        elif character == "]":
-            depth -= 1
-            if not depth:
-                return position
-    raise ConfigError("this `[` is never closed", at(start))
-
-
-def _many(jsonpath: str, written: str, place: Place) -> Any:
-    # jsonpath-ng's own functions (`sub`, `split`) and its regular expressions are not bounded.
-    bare = re.sub(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""", "", jsonpath)
-    if "`" in bare or "=~" in bare:
-        raise ConfigError(f"{written}: backticks and `=~` are not part of a path here; use a filter", place)
-    if len(jsonpath) > 1000:
+def _prepared(segments: list[Segment], written: str, place: Place) -> tuple[Segment, ...]:
+    """Raises ConfigError for a path that would take too long."""
+    if len(written) > MAX_PATH:
         raise ConfigError("this path is too long", place)
-    if bare.count("..") > _MOST_DESCENTS:
+    if sum(segment.deep for segment in segments) > MOST_DESCENTS:
         raise ConfigError(f"{written}: a path has `..` at most twice", place)
     try:
-        return _parsed(jsonpath)
+        return prepared(segments)
     except Exception as error:
-        raise ConfigError(f"{written} is not a path: {_first_line(error)}", place) from error
+        raise ConfigError(f"{written} is not a path: {(str(error).splitlines() or ['?'])[0]}", place) from error
 
 
-@lru_cache(maxsize=2048)
-def _parsed(jsonpath: str) -> Any:
-    return parse_jsonpath(jsonpath)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _spelt_whole(segments: tuple[Segment, ...]) -> str:
+    return "$" + "".join(segment.spelt for segment in segments)

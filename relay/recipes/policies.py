@@ -27,7 +27,7 @@ def read_policy(reader: Reader, node: Node | None, named: Map[str, RetryPolicy] 
             if node.text == "default":
                 return DEFAULT_POLICY
             if named is not None and node.text not in named:
-                reader.error(node.place, unknown("retry policy", node.text, [*named, "default"]))
+                reader.error(node.place, unknown("retry policy", node.text, [*named, "default"]), "unknown-policy")
             return (named or {}).get(node.text)
     reader.error(node.place, "`retry` names a policy or gives one: {after: [5m, 1h]} or {times: 8, first: 30s}")
     return None
@@ -74,7 +74,8 @@ def _wait(reader: Reader, node: Node) -> timedelta:
 def _growing(reader: Reader, node: Mapping) -> tuple[timedelta, ...]:
     for key in ("times", "first"):
         if key not in node:
-            reader.error(node.place, f"`{key}:` is missing: a policy is {{after: […]}} or {{times: 8, first: 30s}}")
+            message = f"`{key}:` is missing: a policy is {{after: […]}} or {{times: 8, first: 30s}}"
+            reader.error(node.place, message, "missing-key")
             return ()
     times = int(_number(reader, node, "times", 0, 0, _MOST_TIMES, whole=True))
     factor = _number(reader, node, "factor", 2, 1, 100)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from relay.errors import ConfigError, RecipeError
+from relay.errors import ConfigError, Place, RecipeError
 from relay.recipes.expression import Expression, Values, compile_expression
 from relay.recipes.names import Names
-from relay.recipes.operators import MAX_TEXT, to_text
+from relay.recipes.operators import MAX_TEXT, measure, to_text
 from relay.recipes.paths import Ref
 from relay.recipes.tokens import expression_end
 from relay.recipes.yaml_tree import Mapping, Node, Scalar, Sequence
@@ -26,8 +27,20 @@ class Value:
     is_constant: bool
 
 
+#: What makes a whole text an expression: a `$` at its start, perhaps within brackets.
+EXPRESSION = re.compile(r"(?:\(\s*)*\$(?!\$)")
+
+#: What would be one if it began with a `$`.
+_MEANT_AS_EXPRESSION = re.compile(r"now\(\)|not \(*\$")
+
+
 def is_expression(text: str) -> bool:
-    return text.startswith("$") and not text.startswith("$$")
+    return EXPRESSION.match(text) is not None
+
+
+def meant_as_expression(text: str) -> bool:
+    """Text that would be sent as it stands, and was hardly meant so."""
+    return _MEANT_AS_EXPRESSION.match(text) is not None
 
 
 def is_dynamic(node: Node) -> bool:
@@ -51,17 +64,22 @@ def compile_value(node: Node, names: Names, *, keep_empty: bool = False) -> Valu
 
     keep_empty  whether keys whose value is null stay; a null inside the event's own data always does
     """
+    value = _compiled(node, names, keep_empty=keep_empty)
+    return value if isinstance(node, Scalar) else _bounded(value, node.place)
+
+
+def _compiled(node: Node, names: Names, *, keep_empty: bool = False) -> Value:
     match node:
         case Scalar():
             return _scalar(node, names)
         case Sequence():
-            return _list([compile_value(item, names, keep_empty=keep_empty) for item in node.items])
+            return _list([_compiled(item, names, keep_empty=keep_empty) for item in node.items])
         case Mapping():
             for key, key_node, _ in node.items():
                 if "{{" in key:
-                    raise ConfigError("a key is taken as it is written; only values can hold {{ … }}", key_node.place)
+                    raise _braces_in_key(key_node)
             parts = {
-                key: compile_value(value, names, keep_empty=keep_empty) for key, _, value in node.items()
+                key: _compiled(value, names, keep_empty=keep_empty) for key, _, value in node.items()
             }  # fmt: skip
             return _object(parts, keep_empty=keep_empty)
     raise AssertionError(node)
@@ -73,10 +91,30 @@ ROWS = ("row", "rows", "columns")
 
 def compile_fields(node: Mapping, names: Names, *, keep_empty: bool = False) -> Value:
     """A step's `with`. A row keeps its empty cells: without them its columns would depend on the event."""
-    parts = {
-        key: compile_value(value, names, keep_empty=keep_empty or key in ROWS) for key, value in node.values.items()
-    }
-    return _object(parts, keep_empty=keep_empty)
+    parts = {key: _compiled(value, names, keep_empty=keep_empty or key in ROWS) for key, value in node.values.items()}
+    return _bounded(_object(parts, keep_empty=keep_empty), node.place)
+
+
+def mistakes_in(node: Node, names: Names) -> Iterator[ConfigError]:
+    """Every expression of a value that can't be read, and every key."""
+    match node:
+        case Scalar():
+            try:
+                _scalar(node, names)
+            except ConfigError as error:
+                yield error
+        case Sequence():
+            for item in node.items:
+                yield from mistakes_in(item, names)
+        case Mapping():
+            for key, key_node, value in node.items():
+                if "{{" in key:
+                    yield _braces_in_key(key_node)
+                yield from mistakes_in(value, names)
+
+
+def _braces_in_key(key: Scalar) -> ConfigError:
+    return ConfigError("a key is taken as it is written; only values can hold {{ … }}", key.place)
 
 
 def _constant(value: Any) -> Value:
@@ -92,6 +130,8 @@ def _scalar(node: Scalar, names: Names) -> Value:
         return Value(expression.of, expression.refs, False)
     if "{{" in text:
         return _text(node, names)
+    if meant_as_expression(text):
+        raise ConfigError(f'only what starts with `$` is an expression; write "{{{{ {text} }}}}"', node.place)
     return _constant(literal_text(text))
 
 
@@ -134,9 +174,11 @@ def _text(node: Scalar, names: Names) -> Value:
 def _filled(parts: list[str | Expression], node: Scalar) -> Render:
     def run(values: Values) -> str:
         pieces = []
+        length = 0
         for part in parts:
             if type(part) is str:
                 pieces.append(part)
+                length += len(part)
                 continue
             assert isinstance(part, Expression)
             value = part.raw(values)
@@ -146,12 +188,30 @@ def _filled(parts: list[str | Expression], node: Scalar) -> Render:
                 except (ValueError, TypeError, RecursionError) as error:
                     raise RecipeError(f"{part.text} can't be put into text ({error})", part.place) from error
             pieces.append(value)
-        text = "".join(pieces)
-        if len(text) > MAX_TEXT:
-            raise RecipeError(f"the text gets longer than {MAX_TEXT} characters", node.place)
-        return text
+            length += len(value)
+            # On the way: eight hundred times a body of a megabyte would be made before it is found too long.
+            if length > MAX_TEXT:
+                raise RecipeError(f"the text gets longer than {MAX_TEXT} characters", node.place)
+        return "".join(pieces)
 
     return run
+
+
+def _bounded(value: Value, place: Place) -> Value:
+    """The same, refused where it gets too large to be written: values that repeat each other double at every step."""
+    if value.is_constant:
+        return value
+
+    def run(values: Values) -> Any:
+        made = value.run(values)
+        if type(made) is dict or type(made) is list:
+            try:
+                measure(made)
+            except ValueError as error:
+                raise RecipeError(str(error), place) from error
+        return made
+
+    return Value(run, value.refs, False)
 
 
 def _list(items: list[Value]) -> Value:

@@ -19,7 +19,7 @@ from relay.sources.decode import decode
 SAMPLE_MOMENT_MS = 1_767_268_800_000
 SAMPLE_ID = "evt_" + "0" * 26
 
-_CONTENT_TYPES = {
+CONTENT_TYPES = {
     ".json": "application/json",
     ".xml": "application/xml",
     ".txt": "text/plain; charset=utf-8",
@@ -42,9 +42,9 @@ def sample_event(
     headers  with a content type where the file's ending doesn't tell it
     """
     every = {key.lower(): value for key, value in (headers or {}).items()}
-    content_type = every.get("content-type") or _CONTENT_TYPES.get(path.suffix)
+    content_type = every.get("content-type") or CONTENT_TYPES.get(path.suffix)
     if content_type is None:
-        endings = listed(_CONTENT_TYPES)
+        endings = listed(CONTENT_TYPES)
         raise ConfigError(f"{path.name}: a sample's name ends in {endings}, or a content-type header says what it is")
     every["content-type"] = content_type
     try:

@@ -10,13 +10,17 @@ from relay.model import JSON, Event
 
 
 class EventView:
-    """An event and its decoded body, as expressions see them: `$`, `$event`, `$headers`, `$query`."""
+    """An event and its decoded body, as expressions see them: `$`, `$event`, `$headers`, `$query`.
 
-    __slots__ = ("body", "event", "values")
+    made  what recipes have worked out of it already: each is made once an event, however many steps ask
+    """
+
+    __slots__ = ("body", "event", "made", "values")
 
     def __init__(self, event: Event, body: JSON) -> None:
         self.event = event
         self.body = body
+        self.made: dict[Any, Any] = {}
         self.values: dict[str, Any] = {
             "": body,
             "event": {"id": event.id, "received_at": isoformat(event.received_ms), "type": event.type},
@@ -30,6 +34,7 @@ class Scope:
 
     saved        step → name → value; a step that was skipped isn't in it
     delivery_id  of the delivery that is being rendered: `$delivery.id`
+    within       `item` and `index` under foreach, `batch` in a batch
     """
 
     __slots__ = ("saved", "values", "view")
@@ -40,10 +45,11 @@ class Scope:
         picks: Mapping[str, JSON] | None = None,
         saved: Mapping[str, Mapping[str, JSON]] | None = None,
         delivery_id: str = "",
+        within: Mapping[str, JSON] | None = None,
     ) -> None:
         self.view = view
         self.saved = saved or {}
-        self.values: dict[str, Any] = {**view.values, **(picks or {}), **self.saved}
+        self.values: dict[str, Any] = {**view.values, **(picks or {}), **self.saved, **(within or {})}
         if delivery_id:
             self.values["delivery"] = {"id": delivery_id}
 

@@ -1,27 +1,33 @@
-"""The tests that live in recipes: an event, and what it is expected to send."""
+"""The tests that live in recipes: an event, and what it is expected to send and to answer."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 
+from relay.clock import stopped_at
 from relay.errors import ConfigError, Place
+from relay.model import JSON
+from relay.recipes.comparing import Difference, Path, differences, told
+from relay.recipes.expected import came, unmet
 from relay.recipes.operators import to_json
 from relay.recipes.recipe import Recipe, RecipeTest
-from relay.recipes.samples import sample_event
-from relay.recipes.trial import TryResult, try_event
-from relay.recipes.words import kind_of, listed
+from relay.recipes.samples import SAMPLE_MOMENT_MS, sample_event
+from relay.recipes.trial import try_event
+from relay.recipes.tried import Trial
 from relay.recipes.workspace import Workspace
-from relay.recipes.yaml_tree import Mapping, Node, Sequence, plain
-
-#: Where something expected isn't met, and how.
-Line = tuple[Place, str]
+from relay.recipes.yaml_tree import Node, plain
 
 
 @dataclass(frozen=True, slots=True)
 class TestResult:
-    """`diff` says in lines what was expected and what came; it is empty where the test passed."""
+    """A test that was run.
+
+    number       which of its recipe's tests, from 0
+    differences  what was expected and isn't so
+    diff         the same as text, each with its place; empty where the test passed
+    came         what goes out, as a test would expect it; None where it can't be told
+    """
 
     __test__ = False
 
@@ -30,100 +36,70 @@ class TestResult:
     passed: bool
     diff: str
     place: Place
+    number: int = 0
+    differences: tuple[Difference, ...] = ()
+    came: JSON = None
 
 
 def run_tests(workspace: Workspace, only: Collection[str] | None = None) -> list[TestResult]:
-    """Run the tests of every usable recipe, or of the recipes named."""
-    return [
-        _run(workspace, recipe, test)
-        for recipe in workspace.recipes.values()
-        if only is None or recipe.id in only
-        for test in recipe.tests
-    ]
+    """Run the tests of every usable recipe, or of the recipes named. In them it is always the samples' moment."""
+    with stopped_at(SAMPLE_MOMENT_MS):
+        return [
+            _run(workspace, recipe, number)
+            for recipe in workspace.recipes.values()
+            if only is None or recipe.id in only
+            for number in range(len(recipe.tests))
+        ]
 
 
-def _run(workspace: Workspace, recipe: Recipe, test: RecipeTest) -> TestResult:
+def _run(workspace: Workspace, recipe: Recipe, number: int) -> TestResult:
+    test = recipe.tests[number]
+    path: Path = ("tests", number)
+    sent: JSON = None
     try:
         event = sample_event(
             recipe.catch, workspace.folder / test.event, test.change, headers=test.headers, query=test.query
         )
+        trial = try_event(recipe, workspace, event, test.replies)
     except ConfigError as error:
-        return TestResult(recipe.id, test.name, False, f"{test.place}: {error.message}", test.place)
-    results = try_event(recipe, workspace, event, test.replies)
-    lines = _unmet(test, results)
-    place = lines[0][0] if lines else test.place
-    return TestResult(recipe.id, test.name, not lines, "\n".join(f"{at}: {text}" for at, text in lines), place)
-
-
-def _unmet(test: RecipeTest, results: list[TryResult]) -> list[Line]:
-    errors = [(test.place, f"{one.step}: {one.error}") for one in results if one.error is not None]
-    if errors:
-        # A pick that can't be made is every step's error; once is enough.
-        return list({text.partition(": ")[2]: (at, text) for at, text in reversed(errors)}.values())[::-1]
-    if not isinstance(test.expect, Mapping):
-        sent = [one.step for one in results if one.skipped is None]
-        return [(test.expect.place, f"expected skipped, but this goes out: {listed(sent)}")] if sent else []
-    by_step = {one.step: one for one in results}
-    return [
-        line
-        for step, key, expected in test.expect.items()
-        for line in _unmet_step(step, key.place, expected, by_step[step])
-    ]
-
-
-def _unmet_step(step: str, place: Place, expected: Node, result: TryResult) -> list[Line]:
-    wants_skipped = plain(expected) == "skipped"
-    if result.skipped is not None:
-        return [] if wants_skipped else [(place, f"{step}: expected to be sent, but it is skipped: {result.skipped}")]
-    if wants_skipped:
-        return [(place, f"{step}: expected skipped, but it goes out")]
-    if result.waits is not None:
-        names = result.waits.partition("; ")[0]
-        return [(place, f"{step}: it {names}; write it under `replies:`")]
-    if not isinstance(expected, Mapping):
-        return [(place, f"{step}: write what is expected of its `with`, or `skipped`")]
-    lines: list[Line] = []
-    for key, _, node in expected.items():
-        # What the recipe says under `with`, or what the connector makes of it: whichever is named.
-        found = [
-            _differences(node, one[key], f"{step}.{key}")
-            for one in (result.fields, result.preview)
-            if one is not None and key in one
-        ]
+        found = [Difference(test.place, error.message, (), path)]
+    else:
+        found = list(_errors(test, trial, path))
         if not found:
-            there = listed(dict.fromkeys([*(result.fields or {}), *(result.preview or {})]))
-            lines.append((node.place, f"{step}.{key}: it isn't sent; there are {there}"))
-        elif all(found):
-            lines.extend(next(lacks for lacks in found if len(lacks) == min(map(len, found))))
-    return lines
+            # What else differs where there is an error, mostly differs for it.
+            found = [*_of_steps(recipe, test, trial, path), *_of_answer(test.answer, trial, (*path, "answer"))]
+            sent = came(trial)
+    diff = "\n".join(map(str, found))
+    place = found[0].place if found else test.place
+    return TestResult(recipe.id, test.name, not found, diff, place, number, tuple(found), sent)
 
 
-def _differences(expected: Node, actual: Any, path: str) -> list[Line]:
-    """Where what came lacks what was expected; keys that aren't named are not compared."""
-    wanted = plain(expected)
-    if isinstance(expected, Mapping) and isinstance(actual, dict):
-        lines = []
-        for key, _, node in expected.items():
-            if key not in actual:
-                if plain(node) is not None:
-                    lines.append((node.place, f"{path}.{key}: it isn't sent; there are {listed(actual)}"))
-            else:
-                lines.extend(_differences(node, actual[key], f"{path}.{key}"))
-        return lines
-    if isinstance(expected, Sequence) and isinstance(actual, list):
-        if len(expected.items) != len(actual):
-            return [(expected.place, f"{path}: expected {len(expected.items)} items, but there are {len(actual)}")]
-        return [
-            line
-            for index, (node, one) in enumerate(zip(expected.items, actual, strict=True))
-            for line in _differences(node, one, f"{path}[{index}]")
-        ]
-    if wanted == actual and isinstance(wanted, bool) == isinstance(actual, bool):
-        return []
-    kinds = f" ({kind_of(wanted)}, and it is {kind_of(actual)})" if kind_of(wanted) != kind_of(actual) else ""
-    return [(expected.place, f"{path}: expected {_json(wanted)}\n{' ' * 4}but it is {_json(actual)}{kinds}")]
+def _errors(test: RecipeTest, trial: Trial, path: Path) -> Iterator[Difference]:
+    if trial.error is not None:
+        # Each step and the answer say it too; once is enough.
+        yield Difference(test.place, trial.error, (), path)
+        return
+    for one in trial.steps:
+        if one.error is not None:
+            about = one.step if one.item is None else f"{one.step}[{one.item}]"
+            yield Difference(test.place, f"{about}: {one.error}", (), path)
+    if trial.answer is not None and trial.answer.error is not None:
+        yield Difference(test.place, f"answer: {trial.answer.error}", (), path)
 
 
-def _json(value: Any) -> str:
-    text = to_json(value)
-    return text if len(text) <= 2000 else text[:2000] + "…"
+def _of_steps(recipe: Recipe, test: RecipeTest, trial: Trial, path: Path) -> Iterator[Difference]:
+    if test.expect is not None:
+        yield from unmet(test.expect, recipe.steps, trial, (*path, "expect"))
+
+
+def _of_answer(expected: Node | None, trial: Trial, path: Path) -> Iterator[Difference]:
+    answer = trial.answer
+    if expected is None or answer is None:
+        return
+    if answer.sent is None:
+        lines = tuple(told(to_json(plain(expected)), f"none: {answer.skipped}"))
+        yield Difference(expected.place, "answer", lines, path)
+        return
+    for one in differences(expected, answer.body, "answer", path):
+        why = f"this is the answer of `late`: {answer.late}".partition("; give one with")[0]
+        yield one if answer.late is None else replace(one, lines=(*one.lines, why))

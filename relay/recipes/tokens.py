@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from relay.errors import ConfigError
-from relay.recipes.paths import At, Ref, scan_ref, unquoted
+from relay.recipes.paths import At, Ref, scan_ref
 
 #: No expression of a person is longer; it bounds what the engine is given.
 MAX_LENGTH = 10_000
@@ -40,16 +41,17 @@ _OPERATORS = (
 )
 _INSTEAD = {
     "**": "powers are not part of an expression",
-    "&&": "write `and`",
-    "||": "write `or`",
-    "<>": "write `!=`",
-    "=>": "write `>=`",
-    "=<": "write `<=`",
-    "=": "to compare, write `==`",
-    "!": "write `not`",
+    "&&": "`&&` is written `and`",
+    "||": "`||` is written `or`",
+    "<>": "`<>` is written `!=`",
+    "=>": "`=>` is written `>=`",
+    "=<": "`=<` is written `<=`",
+    "=~": "there is no `=~`: the filter `regex_extract` gives what matches a pattern, or null",
+    "=": "`=` compares nothing: write `==`",
+    "!": "`!` is written `not`",
     "~": 'to join text, write "{{ $a }} {{ $b }}"',
     "?": "`?` follows a path, as in $.contact.phone?",
-    ".": "`.` belongs into a path that starts with `$`; nothing else has parts",
+    ".": "`.` belongs into a path that starts with `$`, without a space in it; nothing else has parts",
     "“": 'straight quotes are needed: "…"',
     "”": 'straight quotes are needed: "…"',
     "‘": "straight quotes are needed: '…'",
@@ -93,6 +95,12 @@ def tokenise(text: str, at: At) -> list[Token]:
 def _token(text: str, position: int, at: At) -> Token:
     character = text[position]
     if character == "$":
+        if text.startswith("${", position):
+            message = "`${…}` is filled in in relay.yaml alone: a secret stands there, at the connection"
+            raise ConfigError(message, at(position))
+        if amount := re.match(r"\$\d[\d.,]*", text[position:]):
+            message = f"text that starts with a dollar sign is written with two: `${amount[0]}`"
+            raise ConfigError(message, at(position))
         ref: Ref
         ref, end = scan_ref(text, position, at)
         return Token("ref", ref, position, end)
@@ -150,7 +158,7 @@ def _string(text: str, start: int, at: At) -> tuple[str, int]:
 def expression_end(text: str, start: int) -> int:
     """The offset of the `}}` that ends the expression beginning at `start`; -1 where there is none."""
     depth = 0
-    for position, character in unquoted(text, start):
+    for position, character in _unquoted(text, start):
         if character == "{":
             depth += 1
         elif character == "}":
@@ -158,3 +166,21 @@ def expression_end(text: str, start: int) -> int:
                 return position
             depth -= 1
     return -1
+
+
+def _unquoted(text: str, start: int) -> Iterator[tuple[int, str]]:
+    """The characters that stand outside of quotes, with their offsets."""
+    quote = ""
+    position = start
+    while position < len(text):
+        character = text[position]
+        if quote:
+            if character == "\\":
+                position += 1
+            elif character == quote:
+                quote = ""
+        elif character in "\"'":
+            quote = character
+        else:
+            yield position, character
+        position += 1

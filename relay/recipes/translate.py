@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from relay.errors import ConfigError, Place
-from relay.recipes.filters import FILTERS, NOT_YET, Filter
+from relay.recipes.arguments import LITERAL_WORDS, leading, literals
+from relay.recipes.filters import FILTERS, Filter
 from relay.recipes.paths import At, Ref
+from relay.recipes.tables import Table
 from relay.recipes.tokens import Token
 from relay.recipes.words import nearest, unknown
 
-_LITERAL_WORDS = {"true": True, "false": False, "null": None}
 _KNOWN_WORDS = ("true", "false", "null", "and", "or", "not", "in", "if", "else", "now()")
 _BINARY = ("==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "//", "%")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
@@ -40,15 +41,16 @@ class _Frame:
     start: int = 0
 
 
-def translate(tokens: list[Token], at: At) -> Translated:
+def translate(tokens: list[Token], at: At, tables: Mapping[str, Table]) -> Translated:
     """Raises ConfigError at the token that is out of place."""
-    return _Translation(tokens, at).run()
+    return _Translation(tokens, at, tables).run()
 
 
 @dataclass
 class _Translation:
     tokens: list[Token]
     at: At
+    tables: Mapping[str, Table]
     pieces: list[str] = field(default_factory=list)
     refs: list[Ref] = field(default_factory=list)
     filters: dict[str, Place] = field(default_factory=dict)
@@ -119,11 +121,11 @@ class _Translation:
 
     def _word(self, token: Token) -> None:
         word = token.value
-        if word in _LITERAL_WORDS:
+        if word in LITERAL_WORDS:
             self.pieces.append("none" if word == "null" else word)
             self.needs_value = False
         elif word == "not":
-            self.pieces.append("not")
+            self._not(token)
         elif word == "now" and self._next_is("("):
             self.position += 1
             self._open("call", self.tokens[self.position])
@@ -134,15 +136,23 @@ class _Translation:
         else:
             raise ConfigError(self._unknown_word(token), self.at(token.offset))
 
+    def _not(self, token: Token) -> None:
+        before = self.tokens[self.position - 1] if self.position else None
+        if before is not None and before.is_sign(*_BINARY):
+            # The engine would take it for a name.
+            raise ConfigError(f"`not` behind `{before.value}` is put in brackets: (not …)", self.at(token.offset))
+        if before is not None and before.is_word("in"):
+            raise ConfigError("`not` stands before `in`: `not in`", self.at(token.offset))
+        self.pieces.append("not")
+
     def _unknown_word(self, token: Token) -> str:
         word = token.value
         if self.position >= 2 and self.tokens[self.position - 1].is_sign("-"):
             before = self.tokens[self.position - 2]
             if before.kind == "ref" and before.end + 1 == token.offset:
-                *_, key = before.value.steps or (before.value.root,)
-                return f'a key with a dash is written in brackets: ["{key}-{word}"]'
+                return f'a key with a dash is written in brackets: ["{before.value.last_key}-{word}"]'
         guess = nearest(word, _KNOWN_WORDS)
-        if guess:
+        if guess and abs(len(guess) - len(word)) < 2:
             return f"`{word}` has no meaning here: did you mean `{guess}`?"
         return f'`{word}` has no meaning here: a picked value is `${word}`, text is "{word}"'
 
@@ -166,8 +176,7 @@ class _Translation:
                 raise ConfigError("`:` has no meaning here", self.at(token.offset))
             self._binary(":")
         elif token.is_sign("["):
-            self._open("item", token)
-            self.pieces.append("[")
+            self._item(token)
         elif token.is_word("is"):
             raise ConfigError("write `==` for `is`", self.at(token.offset))
         else:
@@ -177,6 +186,18 @@ class _Translation:
                 "text with values in it is written with {{ … }}, and text that starts with a dollar sign with `$$`",
                 self.at(token.offset),
             )
+
+    def _item(self, token: Token) -> None:
+        before = self.tokens[self.position - 1]
+        if before.kind == "ref" and before.value.segments is not None:
+            # RFC 9535 lets a path go on behind a space, which would take this item of each match.
+            raise ConfigError(
+                "a path has no spaces in it; for an item of all that it matches, put it in brackets: "
+                f"({before.value.text})[0]",
+                self.at(token.offset),
+            )
+        self._open("item", token)
+        self.pieces.append("[")
 
     def _binary(self, spelling: str) -> None:
         self.pieces.append(spelling)
@@ -191,6 +212,8 @@ class _Translation:
 
     def _conditional(self, token: Token) -> None:
         frame = self.stack[-1]
+        if token.value == "if" and frame.ifs:
+            raise ConfigError("an `if` inside of an `if` is put in brackets", self.at(token.offset))
         if token.value == "if":
             frame.ifs += 1
         elif frame.ifs == 0:
@@ -241,22 +264,36 @@ class _Translation:
         name = self.tokens[self.position] if self.position < len(self.tokens) else None
         if name is None or name.kind != "word":
             raise ConfigError("after `|` comes the name of a filter", self.at(token.offset))
-        if name.value in NOT_YET:
-            raise ConfigError(f"the filter `{name.value}` is not supported yet by this version", self.at(name.offset))
         one = FILTERS.get(name.value)
         if one is None:
             raise ConfigError(unknown("filter", name.value, FILTERS), self.at(name.offset))
+        self._check_operand(one, self.position - 1)
         self.filters.setdefault(one.name, self.at(name.offset))
         self.pieces.append(f"|{one.name}")
+        bound = ",".join(one.bound("_z", "_t"))
         if self._next_is("("):
             self.position += 1
             self._open("filter", self.tokens[self.position], one)
             follows = self.position + 1 < len(self.tokens) and not self.tokens[self.position + 1].is_sign(")")
-            self.pieces.append(("(_z," if follows else "(_z") if one.zoned else "(")
+            self.pieces.append("(" + bound + ("," if bound and follows else ""))
         else:
             self._check_arguments(one, 0, self.position + 1)
-            if one.zoned:
-                self.pieces.append("(_z)")
+            if bound:
+                self.pieces.append(f"({bound})")
+
+    def _check_operand(self, one: Filter, bar: int) -> None:
+        """A filter on what is written out, behind an operator, was meant for all that stands before it."""
+        if bar < 3:
+            return
+        before, operator, operand = self.tokens[bar - 3 : bar]
+        is_value = before.kind in ("ref", "text", "number") or before.is_sign(")", "]", "}")
+        between = operator.is_sign(*_BINARY) or operator.is_word("in")
+        if is_value and between and operand.kind in ("text", "number"):
+            raise ConfigError(
+                f"`{one.name}` is used on {self._spelt(operand)} alone, for filters come before `{operator.value}`: "
+                "put brackets around all that it is meant for",
+                self.at(self.tokens[bar + 1].offset),
+            )
 
     def _check_arguments(self, one: Filter, count: int, start: int) -> None:
         place = self.filters[one.name] if start > len(self.tokens) - 1 else self.at(self.tokens[start].offset)
@@ -265,9 +302,11 @@ class _Translation:
         if one.check is None or not count:
             return
         arguments, _ = literals(self.tokens, start - 1)
+        if arguments is None and one.check_leading:
+            arguments = leading(self.tokens, start) or None
         if arguments is not None:
             try:
-                one.check(*arguments)
+                one.check(*((self.tables,) if one.tabled else ()), *arguments)
             except (ValueError, TypeError) as error:
                 raise ConfigError(f"{one.name}: {error}", place) from None
 
@@ -275,36 +314,3 @@ class _Translation:
 def _escaped(text: str) -> str:
     """A literal that the sandbox's own lexer can't misread: all but letters and digits spelt as code points."""
     return '"' + "".join(c if c.isascii() and c.isalnum() else f"\\U{ord(c):08x}" for c in text) + '"'
-
-
-def literal(tokens: list[Token], position: int) -> tuple[bool, Any, int]:
-    """(whether a literal stands here, its value, the position after it)."""
-    token = tokens[position]
-    if token.kind in ("text", "number"):
-        return True, token.value, position + 1
-    if token.is_word(*_LITERAL_WORDS):
-        return True, _LITERAL_WORDS[token.value], position + 1
-    if token.is_sign("-") and position + 1 < len(tokens) and tokens[position + 1].kind == "number":
-        return True, -tokens[position + 1].value, position + 2
-    return False, None, position
-
-
-def literals(tokens: list[Token], position: int) -> tuple[tuple[Any, ...] | None, int]:
-    """The arguments in brackets at `position`, where there are any and all are literals; None where they are not."""
-    if position >= len(tokens) or not tokens[position].is_sign("("):
-        return (), position
-    arguments: list[Any] = []
-    position += 1
-    if position < len(tokens) and tokens[position].is_sign(")"):
-        return (), position + 1
-    while position < len(tokens):
-        is_literal, value, position = literal(tokens, position)
-        if not is_literal or position >= len(tokens):
-            return None, position
-        arguments.append(value)
-        if tokens[position].is_sign(")"):
-            return tuple(arguments), position + 1
-        if not tokens[position].is_sign(","):
-            return None, position
-        position += 1
-    return None, position

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 from relay.model import JSON
+
+#: `key:value`, and no address such as `https://…`.
+STUCK = re.compile(r"^([\w.-]+):([^\s/].*)$")
 
 #: More keys than this are not listed: the sentence has to stay one.
 _LISTED = 12
@@ -27,15 +31,31 @@ def listed(words: Iterable[str]) -> str:
     return f"{text} and {more} more" if more > 0 else text
 
 
-def unknown(kind: str, word: str, known: Iterable[str]) -> str:
-    """The sentence for a word nobody knows: the nearest one, and what there is."""
+def unknown(kind: str, word: str, known: Iterable[str], there: str = "") -> str:
+    """The sentence for a word nobody knows: the nearest one, and what there is.
+
+    there  what has them, in place of "there are": `desk has`
+    """
     choices = list(known)
     guess = nearest(word, choices)
     if guess and len(choices) > _LISTED:
         return f"unknown {kind} `{word}`: did you mean `{guess}`?"
     hint = f"did you mean `{guess}`? " if guess else ""
-    there = f"there are {listed(choices)}" if choices else "there are none"
-    return f"unknown {kind} `{word}`: {hint}{there}"
+    if guess and len(choices) == 1:
+        return f"unknown {kind} `{word}`: did you mean `{guess}`?"
+    if len(choices) < 2:
+        rest = f"there is only {listed(choices)}" if choices else f"there is no {kind}"
+    else:
+        rest = f"{there or 'there are'} {listed(choices)}"
+    return f"unknown {kind} `{word}`: {hint}{rest}"
+
+
+def missing_space(key: str, known: Iterable[str]) -> str:
+    """What to add where a key that nobody knows is a known one with its value stuck to it: `to:desk`."""
+    match = STUCK.match(key)
+    if match and match[1] in list(known):
+        return f"; a space is missing after the colon: `{match[1]}: {match[2]}`"
+    return ""
 
 
 def kind_of(value: object) -> str:

@@ -15,6 +15,9 @@ import yaml
 
 from relay.errors import ConfigError, Place
 from relay.model import JSON
+from relay.recipes import yaml_traps
+from relay.recipes.look_alikes import look_alike
+from relay.recipes.yaml_traps import QUOTE_IT
 
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -92,10 +95,9 @@ def parse(text: str, file: str) -> Node:
     try:
         root = yaml.compose(text, Loader=_Loader)
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        raise ConfigError(f"the file holds a character that YAML forbids: {error.reason}", Place(file, line)) from None
+        raise yaml_traps.forbidden(error, text, file) from None
     except yaml.MarkedYAMLError as error:
-        raise _explained(error, text, file) from None
+        raise yaml_traps.explained(error, text, file) from None
     except RecursionError:
         raise ConfigError("the file is nested too deeply", Place(file)) from None
     if root is None:
@@ -117,7 +119,7 @@ class _Builder:
         if id(node) in self.seen:
             raise ConfigError(
                 "`*name` repeats another part of a YAML file, which is not used here; "
-                "put text that starts with `*` in quotes",
+                "text that starts with `*` is put in quotes",
                 place,
             )
         self.seen.add(id(node))
@@ -127,10 +129,10 @@ class _Builder:
             case yaml.ScalarNode():
                 return self.scalar(node, place)
             case yaml.SequenceNode():
-                self.refuse_tag(node, place)
+                self.refuse_properties(node, place)
                 return Sequence(place, [self.build(item, (*path, "-")) for item in node.value])
             case yaml.MappingNode():
-                self.refuse_tag(node, place)
+                self.refuse_properties(node, place)
                 return self.mapping(node, place, path)
         raise AssertionError(node)
 
@@ -140,29 +142,44 @@ class _Builder:
             if not isinstance(key_node, yaml.ScalarNode):
                 where = self.place(key_node)
                 if self.text[node.start_mark.index :].startswith("{{"):
-                    raise ConfigError(f'{_BRACES_WORDS}: "{{{{ … }}}}"', place)
+                    raise ConfigError(yaml_traps.BRACES, place)
                 raise ConfigError("a key has to be text", where)
             key = self.scalar(key_node, self.place(key_node))
             if key.text in mapping.keys:
                 first = mapping.keys[key.text].place.line
                 raise ConfigError(f"`{key.text}` is written twice here, first in line {first}: keep one", key.place)
+            if node.flow_style:
+                self.refuse_pieces(key, key_node, value_node)
             mapping.keys[key.text] = key
             mapping.values[key.text] = self.build(value_node, (*path, key.text))
         return mapping
 
+    def refuse_pieces(self, key: Scalar, key_node: yaml.Node, value_node: yaml.Node) -> None:
+        """`{Amount: 1,234}` is a key `Amount` and a key `234` to YAML."""
+        if ":" not in key.text and value_node.start_mark.index == value_node.end_mark.index:
+            between = self.text[key_node.end_mark.index : value_node.start_mark.index]
+            if ":" not in between and not self.text.startswith(":", value_node.start_mark.index):
+                message = f"`{key.text}` has no value: inside {{ }}, a value with a comma in it needs quotes around it"
+                raise ConfigError(message, key.place)
+
     def scalar(self, node: yaml.ScalarNode, place: Place) -> Scalar:
         raw = self.text[node.start_mark.index : node.end_mark.index]
-        value: JSON = node.value
-        if not node.style and not raw.startswith("!"):  # libyaml says "", PyYAML None
-            value = _resolve(node.value)
-        elif raw.startswith("!"):
-            raise ConfigError(f"tags such as `{raw.split()[0]}` are not used here; put the text in quotes", place)
-        return Scalar(place, node.value, value, raw)
+        if raw[:1] in ("!", "&"):
+            self.refuse_properties(node, place)
+        if node.style:  # libyaml says "" where a scalar has no quotes, PyYAML None
+            return Scalar(place, node.value, node.value, raw)
+        if not raw.isascii() and (found := look_alike(raw)) is not None:
+            offset, message = found
+            raise ConfigError(message, Place(place.file, place.line, place.column + offset))
+        return Scalar(place, node.value, _resolve(node.value), raw)
 
-    def refuse_tag(self, node: yaml.Node, place: Place) -> None:
-        raw = self.text[node.start_mark.index : node.start_mark.index + 40]
-        if raw.startswith("!"):
-            raise ConfigError(f"tags such as `{raw.split()[0]}` are not used here", place)
+    def refuse_properties(self, node: yaml.Node, place: Place) -> None:
+        """Tags and anchors: what starts with their signs was meant as text."""
+        raw = self.text[node.start_mark.index : node.start_mark.index + 80]
+        if raw[:1] == "!":
+            raise ConfigError(f"`{raw.split()[0]}` is a tag, which is not used here; if it is text, {QUOTE_IT}", place)
+        if raw[:1] == "&":
+            raise ConfigError(f"`&` at the start of a value means something else in YAML: {QUOTE_IT}", place)
 
 
 def _resolve(text: str) -> JSON:
@@ -219,63 +236,3 @@ def _after_space(raw: str, position: int) -> int:
     while position < len(raw) and raw[position] == " ":
         position += 1
     return position
-
-
-_QUOTE_IT = "put the whole value in quotes"
-_IN_QUOTES = "a value inside that holds , : { } [ ] or quotes has to be in quotes as a whole"
-_UNFINISHED = {
-    "while parsing a flow node": f"a `[` or `{{` above isn't closed properly; {_IN_QUOTES}",
-    "while scanning a quoted scalar": "the quote that opens here is never closed",
-    "while parsing a flow mapping": f"the `{{` here isn't closed properly; {_IN_QUOTES}",
-    "while parsing a flow sequence": f"the `[` here isn't closed properly; {_IN_QUOTES}",
-}
-
-
-def _explained(error: yaml.MarkedYAMLError, text: str, file: str) -> ConfigError:
-    mark = error.problem_mark or error.context_mark
-    if error.context_mark is not None and error.context == "while scanning an alias":
-        mark = error.context_mark
-    if mark is None:
-        return ConfigError(f"this is not YAML: {error.problem}", Place(file))
-    lines = text.splitlines()
-    line = lines[mark.line] if mark.line < len(lines) else ""
-    if braces := _BRACES.search(line):
-        at = Place(file, mark.line + 1, braces.end() - 1)
-        return ConfigError(f'{_BRACES_WORDS}: {_QUOTE_IT}, as in text: "{{{{ $name }}}} left"', at)
-    message = _trap(error, line, mark.column)
-    if message is None and error.context_mark is not None:
-        # An open quote or bracket is noticed only where it should have ended: point at where it began.
-        message = _UNFINISHED.get(error.context or "")
-        if message:
-            mark = error.context_mark
-        else:
-            message = f"this is not YAML: {error.problem} {error.context}; {_QUOTE_IT} where it is text"
-    return ConfigError(message or f"this is not YAML: {error.problem}", Place(file, mark.line + 1, mark.column + 1))
-
-
-_BRACES = re.compile(r"(?:[:\-\[,{]\s+|^\s*)\{\{")
-_BRACES_WORDS = "text with {{ … }} has to be in quotes"
-_AFTER_QUOTE = re.compile(r"""[:\-]\s+(?:"[^"]*"|'[^']*')\s*\S""")
-
-
-def _trap(error: yaml.MarkedYAMLError, line: str, column: int) -> str | None:
-    """The sentence for a mistake that is made often, or None."""
-    problem = f"{error.context} {error.problem}"
-    here = line[column : column + 1]
-    if "\t" in line[: len(line) - len(line.lstrip())] or here == "\t":
-        return "YAML is indented with spaces; this line has a tab"
-    if here in "@`%" and here and "cannot start" in problem:
-        return f"a value can't start with {'a backtick' if here == '`' else f'`{here}`'} in YAML: {_QUOTE_IT}"
-    if "alias" in problem:
-        return f"`*` at the start of a value means something else in YAML: {_QUOTE_IT}"
-    if "anchor" in problem:
-        return f"`&` at the start of a value means something else in YAML: {_QUOTE_IT}"
-    if "mapping values are not allowed" in problem:
-        return f"there is a second `: ` in this line, or the line is indented too far; if it is text, {_QUOTE_IT}"
-    if "unknown escape" in problem:
-        return "in double quotes a backslash is special in YAML: use single quotes, or write it twice"
-    if "expected key" in problem and _AFTER_QUOTE.search(line):
-        return f"there is more text after the closing quote: {_QUOTE_IT}"
-    if "another document" in problem:
-        return "`---` starts a second document; a file holds one"
-    return None

@@ -1,10 +1,13 @@
 """Everything that is kept, in Redis or Valkey: events, deliveries, dead letters, recipe versions, the audit."""
 
+from relay.store.batches import ClosedBatch, SettledBatch, close_batch, load_batch, open_batches, settle_batch
+from relay.store.history import Entry, History, InForce, Version
 from relay.store.operators import Filter, Operators
-from relay.store.records import Edit, NewDelivery, StoredDelivery, StoredEvent
+from relay.store.records import Edit, NewDelivery, RowOf, StoredDelivery, StoredEvent
 from relay.store.store import (
     DELIVER_QUEUE,
     ROUTE_QUEUE,
+    Ended,
     Settled,
     Store,
     connection_lane,
@@ -15,15 +18,27 @@ from relay.store.store import (
 __all__ = [
     "DELIVER_QUEUE",
     "ROUTE_QUEUE",
+    "ClosedBatch",
     "Edit",
+    "Ended",
+    "Entry",
     "Filter",
+    "History",
+    "InForce",
     "NewDelivery",
     "Operators",
+    "RowOf",
     "Settled",
+    "SettledBatch",
     "Store",
     "StoredDelivery",
     "StoredEvent",
+    "Version",
+    "close_batch",
     "connection_lane",
+    "load_batch",
+    "open_batches",
     "recipe_lane",
+    "settle_batch",
     "source_lane",
 ]

@@ -13,7 +13,7 @@ from relay.lanes import Command, LaneState
 from relay.model import Status
 from relay.store.base import audit_entry, pairs, store_script
 from relay.store.codec import pack
-from relay.store.records import Edit, StoredDelivery, StoredEvent
+from relay.store.records import Edit, RowOf, StoredDelivery, StoredEvent
 from relay.store.store import Store
 
 _REPLAY = store_script("replay")
@@ -121,10 +121,12 @@ class Operators:
         queue: str,
         lane: str,
         payload: bytes,
+        batch: RowOf | None = None,
     ) -> str:
         """queued, hastened, in_flight, blocked, discarded or missing: see replay.lua."""
         entry = orjson.dumps(audit_entry(who, "replay", delivery.id, status=delivery.status.value))
-        words = ("", delivery.id, entry, version, queue, lane, payload, connection)
+        row = batch.packed() if batch is not None else ""
+        words = ("", delivery.id, entry, version, queue, lane, payload, connection, row)
         return await self.store.run(Command.call(_REPLAY, self.store.keys, *words, read=bytes.decode))
 
     async def reroute(self, event_id: str, *, who: str, lane: str, message_id: str, payload: bytes) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -64,7 +65,8 @@ class StoredDelivery:
 
     attempts_made    in this run: a replay starts again from none
     attempts         all of them, oldest first, as JSON
-    needs            its predecessors' deliveries, by step
+    needs            its predecessors' deliveries, by step; how many items, for a step that runs once per item
+    batch            the batch it waits in
     waits_for        how many of them have not ended
     idempotency_key  stable over attempts; another only where a delivered one is replayed
     """
@@ -85,7 +87,8 @@ class StoredDelivery:
     attempts: tuple[Mapping[str, Any], ...] = ()
     saved: Mapping[str, Any] = field(default_factory=dict)
     successors: tuple[str, ...] = ()
-    needs: Mapping[str, str] = field(default_factory=dict)
+    needs: Mapping[str, str | int] = field(default_factory=dict)
+    batch: str = ""
     waits_for: int = 0
     queue: str = ""
     lane: str = ""
@@ -122,6 +125,7 @@ class StoredDelivery:
             saved=jsontext.loads(fields[b"sv"]) if b"sv" in fields else {},
             successors=tuple(filter(None, text(b"nx").split(","))),
             needs=orjson.loads(fields.get(b"ne") or b"{}"),
+            batch=text(b"bt"),
             waits_for=max(0, number(b"need")),
             queue=text(b"q"),
             lane=text(b"lane"),
@@ -155,6 +159,7 @@ class StoredDelivery:
                 "attempts": attempts,
                 "version": self.version,
                 "item": self.item,
+                "batch": self.batch,
                 "saved": dict(self.saved),
                 "waits_for": self.waits_for,
                 "successors": list(self.successors),
@@ -164,13 +169,34 @@ class StoredDelivery:
 
 
 @dataclass(frozen=True, slots=True)
+class RowOf:
+    """The batch that a delivery is a row of, as the store has to know it.
+
+    step   which step's batches these are
+    most   how many rows close it
+    every  how long after its first row it is closed; None where `at_us` says when
+    """
+
+    step: str
+    most: int
+    every: timedelta | None
+    at_us: int = 0
+
+    def packed(self) -> bytes:
+        every = self.every // timedelta(microseconds=1) if self.every is not None else 0
+        return orjson.dumps({"k": self.step, "max": self.most, "every": every, "at": self.at_us})
+
+
+@dataclass(frozen=True, slots=True)
 class NewDelivery:
     """A delivery as route makes it.
 
-    needs     its predecessors' deliveries, by step
-    waits_for how many of them have to end first
-    payload   its message; empty where nothing is to be queued
-    edited    the dead letter whose edits stand in for the event's body
+    needs      its predecessors' deliveries, by step; how many items, for a step that runs once per item
+    waits_on   the deliveries and groups that have to end first
+    successors what waits on it; on the whole group, where it is an item of one
+    payload    its message, or its batch's; empty where nothing is to be queued
+    edited     the dead letter whose edits stand in for the event's body
+    group      what the items of one step have in common; empty where the step runs once
     """
 
     id: str
@@ -182,11 +208,13 @@ class NewDelivery:
     status: Status
     summary: str = ""
     cause: str = ""
-    needs: Mapping[str, str] = field(default_factory=dict)
-    waits_for: int = 0
+    needs: Mapping[str, str | int] = field(default_factory=dict)
+    waits_on: tuple[str, ...] = ()
     successors: tuple[str, ...] = ()
     queue: str = ""
     lane: str = ""
     payload: bytes = b""
     order_key: str | None = None
     edited: str = ""
+    group: str = ""
+    batch: RowOf | None = None

@@ -12,7 +12,7 @@ import orjson
 
 from relay import jsontext
 from relay.lanes import Command
-from relay.model import Attempt, Event
+from relay.model import Attempt, Event, Status
 from relay.store.base import Base, pairs, store_script
 from relay.store.codec import pack_event, unpack, unpack_event
 from relay.store.records import Edit, NewDelivery, StoredDelivery, StoredEvent
@@ -60,17 +60,29 @@ class Settled:
     hold: tuple[str, str] = ("", "")
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a successor wants to know of a delivery."""
+
+    status: Status
+    saved: Mapping[str, Any]
+
+
 class Store(Base):
     """Events, deliveries and the lanes they travel in. Every write is one atomic call."""
 
-    async def accept(self, event: Event, lane: str, payload: bytes, duplicates: timedelta | None = None) -> str | None:
+    async def accept(
+        self, event: Event, lane: str, payload: bytes, duplicates: timedelta | None = None, *, rings: bool = False
+    ) -> str | None:
         """Keep an event and queue its routing. The id of the event that came with its key before, or None.
 
-        `duplicates` is how long a key is remembered; None where the event has none.
+        duplicates  how long a key is remembered; None where the event has none
+        rings       somebody waits for the end of its deliveries: each is told on the channel `answers`
         """
         keyed = jsontext.clean(event.key) if duplicates is not None else ""
         window_ms = round(duplicates.total_seconds() * 1000) if duplicates is not None else 0
-        words = ("", event.id, event.source, keyed, window_ms, event.received_ms, pack_event(event), lane, payload)
+        packed = pack_event(event)
+        words = ("", event.id, event.source, keyed, window_ms, event.received_ms, packed, lane, payload, int(rings))
         earlier = await self.run(Command.call(_ACCEPT, self.keys, *words, read=bytes.decode))
         return earlier or None
 
@@ -90,7 +102,7 @@ class Store(Base):
 
         return Command(("HMGET", self.key("e:", event_id), "x", "st", "ty", "ds"), read)
 
-    async def routed(
+    def routed(
         self,
         worker: str,
         lane: str,
@@ -101,10 +113,10 @@ class Store(Base):
         deliveries: Iterable[NewDelivery],
         *,
         again: bool = False,
-    ) -> bool:
+    ) -> Command[bool]:
         """Write an event's deliveries and acknowledge its routing. False where the message had been taken back."""
         words = chain.from_iterable(_delivery_words(delivery) for delivery in deliveries)
-        command = Command.call(
+        return Command.call(
             _ROUTED,
             self.keys,
             "",
@@ -118,7 +130,6 @@ class Store(Base):
             *words,
             read=bool,
         )
-        return await self.run(command)
 
     def load_delivery(self, delivery_id: str) -> Command[StoredDelivery | None]:
         return Command(
@@ -134,14 +145,25 @@ class Store(Base):
 
     async def with_event(
         self, delivery_id: str, event_id: str | None, predecessors: Sequence[str]
-    ) -> tuple[StoredDelivery | None, StoredEvent | None, list[StoredDelivery | None]]:
+    ) -> tuple[StoredDelivery | None, StoredEvent | None, list[Ended]]:
         """Everything one attempt needs, in one exchange. `event_id` is None where the caller has it already."""
-        commands: list[Command[Any]] = [self.load_delivery(delivery_id), *map(self.load_delivery, predecessors)]
+        commands: list[Command[Any]] = [self.load_delivery(delivery_id), *map(self._load_end, predecessors)]
         if event_id is not None:
             commands.append(self._load_event(event_id))
         replies = await self.run_many(commands)
         event = replies.pop() if event_id is not None else None
         return replies[0], event, replies[1:]
+
+    def _load_end(self, delivery_id: str, missing: Status = Status.DISCARDED) -> Command[Ended]:
+        def read(reply: Any) -> Ended:
+            status, saved = reply
+            return Ended(Status(status.decode()) if status else missing, jsontext.loads(saved) if saved else {})
+
+        return Command(("HMGET", self.key("d:", delivery_id), "status", "sv"), read)
+
+    async def ends(self, ids: Sequence[str], missing: Status = Status.DISCARDED) -> list[Ended]:
+        """What became of deliveries, and what they saved. One that was swept, or never made, counts as `missing`."""
+        return await self.run_many([self._load_end(delivery_id, missing) for delivery_id in ids])
 
     async def settle(self, worker: str, lane: str, delivery_id: str, settled: Settled) -> bool:
         """Record an attempt and move its message. False where the message had been taken back from this worker."""
@@ -168,7 +190,7 @@ class Store(Base):
     async def keep_versions(self, versions: Mapping[tuple[str, str], str]) -> None:
         """Remember recipes' texts, by recipe and version: a delivery is rendered by the one it was routed with."""
         words = chain.from_iterable((f"{recipe}:{version}", text) for (recipe, version), text in versions.items())
-        await self.run(Command.call(_REMEMBER, self.keys, "", "setnx", "versions", *words, read=lambda _: None))
+        await self.run(Command.call(_REMEMBER, self.keys, "", "keep", "versions", *words, read=lambda _: None))
 
     async def version(self, recipe: str, version: str) -> str | None:
         text = await self.ask("HGET", self.key("versions"), f"{recipe}:{version}")
@@ -182,12 +204,12 @@ class Store(Base):
         """True for one caller in so many seconds: what many workers could do, and one has to."""
         return await self.run(Command.call(_ONLY_ONE, self.keys, "", task, round(seconds * 1000), read=bool))
 
-    async def remembered(self, name: str) -> str | None:
-        value = await self.ask("HGET", self.key("remembered"), name)
-        return value.decode() if value is not None else None
+    async def remembered(self, names: Sequence[str]) -> list[str | None]:
+        values = await self.ask("HMGET", self.key("remembered"), *names) if names else []
+        return [value.decode() if value is not None else None for value in values]
 
-    async def remember(self, name: str, value: str) -> None:
-        words = ("", "set", "remembered", name, value)
+    async def remember(self, values: Mapping[str, str]) -> None:
+        words = ("", "set", "remembered", *chain.from_iterable(values.items()))
         await self.run(Command.call(_REMEMBER, self.keys, *words, read=lambda _: None))
 
 
@@ -202,5 +224,6 @@ def _delivery_words(d: NewDelivery) -> tuple[Any, ...]:
     key = "" if d.order_key is None else "=" + d.order_key
     return (
         *(d.id, d.recipe, d.version, d.step, d.item, d.connection, d.status.value, summary, cause),
-        *(d.waits_for, ",".join(d.successors), d.queue, d.lane, d.payload, key, d.edited, orjson.dumps(d.needs)),
+        *(",".join(d.waits_on), ",".join(d.successors), d.queue, d.lane, d.payload, key, d.edited),
+        *(orjson.dumps(d.needs), d.group, d.batch.packed() if d.batch is not None else ""),
     )

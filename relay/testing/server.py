@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -56,13 +56,14 @@ class Answer:
 
 class RecordingServer:
     """`with RecordingServer() as server:` then `server.answer(503, headers={"Retry-After": "7"})` and look at
-    `server.requests`. Answers are given in turn; where none is left, `by_path`'s, else `default`: 200 and `{}`.
+    `server.requests`. Answers are given in turn; where none is left, `by_path`'s, else `default`: 200 and `{}`, or
+    what a function makes of the request.
 
     It is strict: a request that is not well-formed HTTP/1.1 with a Host and an exact length is answered 400, and
     named in `server.complaints`, which must be empty when the server is left.
     """
 
-    def __init__(self, default: Answer = Answer(body={})) -> None:
+    def __init__(self, default: Answer | Callable[[Recorded], Answer] = Answer(body={})) -> None:
         self.default = default
         self.by_path: dict[str, Answer] = {}
         self.requests: list[Recorded] = []
@@ -141,6 +142,8 @@ class RecordingServer:
         body = await reader.readexactly(int(request.headers.get("content-length", "0")))
         self.requests.append(Recorded(request.method, request.target, request.headers, body))
         answer = self._answers.popleft() if self._answers else self.by_path.get(request.path, self.default)
+        if not isinstance(answer, Answer):
+            answer = answer(self.requests[-1])
         await asyncio.sleep(answer.delay_seconds)
         if answer.instead:
             await _misbehave(answer, writer)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
+import signal
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,7 +21,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from relay import __version__, log
 from relay.catch import Catcher
 from relay.errors import StoreError
-from relay.recipes import Workspace, load_workspace
+from relay.lanes import machine
+from relay.recipes import Workspace
+from relay.recipes.reload import Changes
+from relay.reload import Reloader, ensure_readable
+from relay.respond import Responder
 from relay.settings import Settings
 from relay.store import Store
 from relay.web import health
@@ -28,9 +35,8 @@ from relay.web.entrance import PREFIX, Entrance
 class App:
     """Requests to `/in/…` go straight to the entrance; all others, and the process's life, are Starlette's."""
 
-    def __init__(self, settings: Settings, redis_url: str, workspace: Workspace) -> None:
+    def __init__(self, settings: Settings, redis_url: str) -> None:
         self.settings = settings
-        self.workspace = workspace
         self.redis_url = redis_url
         self.pages: ASGIApp = Starlette(
             routes=[
@@ -52,11 +58,32 @@ class App:
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Any) -> AsyncIterator[None]:
         self.store = Store(self.redis_url, self.settings.redis_prefix)
-        self.entrance = Entrance(Catcher(self.workspace, self.store), self.settings.public_url, self.settings.max_body)
-        log.get().info("web.ready", sources=len(self.workspace.sources))
+        self.reloader = Reloader(self.settings.recipes, self.store, f"web {machine()}:{os.getpid()}")
+        workspace = await self.reloader.begin()
+        self.responder = Responder(workspace, self.store)
+        self.entrance = self._entrance(workspace)
+        following = asyncio.create_task(self.reloader.follow(self.take))
+        log.get().info("web.ready", sources=len(workspace.sources))
         yield
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        await self.responder.aclose()
         await self.store.aclose()
         log.get().info("web.stopped")
+
+    def _entrance(self, workspace: Workspace) -> Entrance:
+        catcher = Catcher(workspace, self.store)
+        return Entrance(catcher, self.responder, self.settings.public_url, self.settings.max_body)
+
+    async def take(self, workspace: Workspace, before: Workspace, changes: Changes) -> None:
+        """Another workspace is in force. A request that is under way ends at the entrance by which it came."""
+        self.responder.use(workspace)
+        self.entrance = self._entrance(workspace)
+
+    def reload(self) -> None:
+        """Look at the folder now."""
+        if self.entrance is not None:
+            self.reloader.now()
 
     async def index(self, _: Request) -> Response:
         return PlainTextResponse(f"Relay {__version__}\nPost to /in/<source>. How things are: /readyz\n")
@@ -65,7 +92,7 @@ class App:
         return _json(200, {"status": "alive", "version": __version__})
 
     async def readyz(self, _: Request) -> Response:
-        ready, report = await health.readiness(self.workspace, self.store)
+        ready, report = await health.readiness(self.reloader.workspace, self.store)
         return _json(200 if ready else 503, report)
 
     async def metrics(self, _: Request) -> Response:
@@ -85,8 +112,12 @@ def serve(settings: Settings, redis_url: str, listener: socket.socket | None = N
 
     Raises ConfigError where the workspace can't be read as a whole.
     """
+    # Here, where it can be told as it is: uvicorn tells it as a mistake of the program.
+    ensure_readable(settings.recipes, redis_url, settings.redis_prefix)
+    app = App(settings, redis_url)
+    signal.signal(signal.SIGHUP, lambda *_: app.reload())
     config = uvicorn.Config(
-        App(settings, redis_url, load_workspace(settings.recipes)),
+        app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",

@@ -11,16 +11,20 @@ from starlette.types import Receive, Scope, Send
 from relay import log
 from relay.catch import Answer, Catcher, answer_refusal, answer_store_error
 from relay.errors import RefusedError, StoreError
+from relay.respond import Responder
 from relay.sources.inbound import Inbound
 
 PREFIX = "/in/"
 
 
 class Entrance:
-    """Reads a request within its limit, hands it to the catcher, and answers."""
+    """Reads a request within its limit, hands it to the catcher, and answers: at once, or as a recipe says."""
 
-    def __init__(self, catcher: Catcher, public_url: str = "", max_body_bytes: int = 100_000_000) -> None:
+    def __init__(
+        self, catcher: Catcher, responder: Responder, public_url: str = "", max_body_bytes: int = 100_000_000
+    ) -> None:
         self._catcher = catcher
+        self._responder = responder
         self._public_url = public_url.rstrip("/")
         self._max_body_bytes = max_body_bytes
         self._log = log.get()
@@ -41,6 +45,8 @@ class Entrance:
                 url=self._url(scope, headers),
             )
             answer = await self._catcher.catch(source, request, _remote(scope))
+            if answer.event is not None and self._responder.answers(source):
+                answer = await self._responder.respond(answer.event, answer.event_id, answer)
         except RefusedError as error:
             self._log.warning("event.refused", source=source[:100], status=error.status, reason=error.reason)
             answer = answer_refusal(error)

@@ -26,6 +26,10 @@ async def readiness(workspace: Workspace, store: Store) -> tuple[bool, dict[str,
             if s.unavailable
         ],
         "recipes": [{"name": b.id, "status": "broken", "reason": b.why} for b in workspace.broken.values()],
+        "refused": [
+            {"name": one.file, "status": "refused", "reason": str(one.problem), "in_force": one.version}
+            for one in workspace.refused
+        ],
     }
     operators = Operators(store)
     try:

@@ -54,6 +54,10 @@ ASKS_THE_STORE = [
     ["dead", "export"],
     ["lanes", "list"],
     ["lanes", "pause", "crm"],
+    ["recipes", "history", "closed-chats"],
+    ["recipes", "diff", "closed-chats"],
+    ["recipes", "restore", "closed-chats", "3f2a", "--yes"],
+    ["recipes", "show", "closed-chats", "--version", "3f2a"],
 ]
 
 

@@ -24,6 +24,7 @@ from relay import embedded
 from relay.lanes import Command, LaneBroker, NewMessage
 from relay.messages import DeliverJob
 from relay.settings import Settings
+from relay.stages import Stages
 from relay.testing import Answer, RecordingServer
 from relay.worker import Process
 from tests.flow.test_kills import post_all, workspace
@@ -210,7 +211,7 @@ def test_a_worker_that_makes_a_mistake_never_acknowledges_what_it_did_not_do(
     async def set_up() -> None:
         if mistake == "in its set-up":
             raise ZeroDivisionError
-        process.deliverer = Mistaken()  # type: ignore[assignment]
+        process.stages = Stages(None, None, Mistaken(), None)  # type: ignore[arg-type]
 
     process.set_up = set_up  # type: ignore[method-assign]
     payload = DeliverJob("dlv_1", "sink", "evt_1", {}).payload()

@@ -57,6 +57,7 @@ class Lane:
     concurrency: int = 0
     rate: int = 0
     period: int = 0
+    gate: int = 0
 
     def eligible(self, now: int) -> list[Message]:
         """What may be taken now, limits aside: due, and the first of its key."""
@@ -71,7 +72,28 @@ class Lane:
             room = self.concurrency - len(self.in_flight)
         if self.rate:
             room = min(room, self.rate - sum(1 for at in self.taken if at > now - self.period))
+        if self.gate:
+            # A gated lane has no other limit in the relay, and its gate takes the place of its concurrency.
+            room = min(self.gate if not self.in_flight else 0, room if self.rate else self.gate)
         return max(0, room)
+
+    def may_go(self, now: int) -> list[str]:
+        """In their order; of a gated lane one alone that a worker died over."""
+        ids = []
+        keys = set()
+        for message in self.eligible(now):
+            if message.key is None or message.key not in keys:
+                if self.gate and message.lost and ids:
+                    break
+                ids.append(message.id)
+                keys.add(message.key)
+                if self.gate and message.lost:
+                    break
+        return ids
+
+    def back(self, now: int) -> int:
+        """When a message that was only given back is due."""
+        return 1 if self.gate else now
 
     def leave(self, message: Message) -> None:
         if message.key is not None:
@@ -122,16 +144,10 @@ class LanesMachine(RuleBasedStateMachine):
         _, fetched = self.run(self.lanes.fetch("q", worker, limit, LEASE, now_us=self.now))
         self.lease[worker] = self.now + LEASE
         assert len(fetched) <= limit
-        before = {name: (lane.eligible(self.now), lane.room(self.now)) for name, lane in self.model.items()}
+        before = {name: (lane.may_go(self.now), lane.room(self.now)) for name, lane in self.model.items()}
         for name, lane in self.model.items():
             taken = [message.id for message in fetched if message.lane == name]
-            eligible, room = before[name]
-            may_go = []
-            keys = set()
-            for message in eligible:
-                if message.key is None or message.key not in keys:
-                    may_go.append(message.id)
-                    keys.add(message.key)
+            may_go, room = before[name]
             assert taken == may_go[: len(taken)], "the first that are due, in their order"
             assert len(taken) <= room, "never beyond concurrency and rate"
             for id_ in taken:
@@ -145,7 +161,7 @@ class LanesMachine(RuleBasedStateMachine):
                 assert not (lane.eligible(self.now) and lane.room(self.now)), f"{name} had something to take"
         elif limit >= len(LANES):
             served = {message.lane for message in fetched}
-            hungry = {name for name, (eligible, room) in before.items() if eligible and room}
+            hungry = {name for name, (may_go, room) in before.items() if may_go and room}
             assert hungry <= served, "each lane gets its share"
 
     @rule(
@@ -174,7 +190,7 @@ class LanesMachine(RuleBasedStateMachine):
         lane = self.model[name]
         _, message = lane.in_flight.pop(id_)
         if verb in ("retry", "requeue"):
-            message.due = due if verb == "retry" else self.now
+            message.due = due if verb == "retry" else lane.back(self.now)
             lane.waiting[id_] = message
         else:
             lane.leave(message)
@@ -214,15 +230,21 @@ class LanesMachine(RuleBasedStateMachine):
             self.run(self.lanes.resume("q", name, now_us=self.now))
         self.model[name].paused = paused
 
-    @rule(name=lanes_, concurrency=st.integers(0, 3), rate=st.integers(0, 3), period=st.sampled_from([1, 4]))
-    def configure(self, name: str, concurrency: int, rate: int, period: int) -> None:
+    @rule(
+        name=lanes_,
+        concurrency=st.integers(0, 3),
+        rate=st.integers(0, 3),
+        period=st.sampled_from([1, 4]),
+        gate=st.sampled_from([0, 0, 1, 3]),
+    )
+    def configure(self, name: str, concurrency: int, rate: int, period: int, gate: int) -> None:
         lane = self.model[name]
         # A rate counts from when it is set; changing it while it holds would ask for what was taken before it did.
         if bool(rate) != bool(lane.rate) or not lane.rate:
             lane.rate, lane.period, lane.taken = rate, period * SECOND, []
             self.client.delete(f"{self.lanes.prefix}r:{name}")
-        lane.concurrency = concurrency
-        limits = LaneLimits(name, "q", concurrency, lane.rate, timedelta(microseconds=lane.period))
+        lane.concurrency, lane.gate = 0 if gate else concurrency, gate
+        limits = LaneLimits(name, "q", lane.concurrency, lane.rate, timedelta(microseconds=lane.period), gate)
         self.run(self.lanes.configure([limits], self.now))
 
     @rule(worker=workers_, reap=st.booleans())
@@ -249,7 +271,7 @@ class LanesMachine(RuleBasedStateMachine):
                 if who == worker:
                     del lane.in_flight[id_]
                     message.lost += 1
-                    message.due = math.floor(self.now + spread(id_, message.lost))
+                    message.due = lane.back(math.floor(self.now + spread(id_, message.lost)))
                     lane.waiting[id_] = message
                     lost += 1
         return lost
@@ -275,7 +297,7 @@ class LanesMachine(RuleBasedStateMachine):
         due = []
         for lane in self.model.values():
             # How long a full rate or a full lane holds is told when it opens; here only what waits for its time.
-            if not lane.paused and not lane.rate and not lane.concurrency:
+            if not lane.paused and not lane.rate and not lane.concurrency and not lane.gate:
                 due += [m.due for m in lane.waiting.values() if m.key is None or lane.order[m.key][0] == m.id]
         if due:
             assert wait is not None

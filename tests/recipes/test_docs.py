@@ -9,15 +9,14 @@ from typing import Any
 import pytest
 
 from relay.connector import registry
-from relay.recipes import accounts, parse, parse_step, run_tests
+from relay.recipes import accounts, parse, parse_step, respond, run_tests
 
 PAGE = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()
 BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 
 
 def block(start: str) -> str:
-    (found,) = [one for one in BLOCKS if one.startswith(start)]
-    return found
+    return next(one for one in BLOCKS if one.startswith(start))
 
 
 def test_the_first_recipe_loads_and_its_tests_pass(folder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,17 +40,30 @@ def test_the_first_recipe_loads_and_its_tests_pass(folder: Any, monkeypatch: pyt
     ]
 
 
-@pytest.mark.parametrize("start", ["pick:", "steps:"])
-def test_the_other_examples_can_be_read(start: str) -> None:
-    extra = "steps: {a: {to: x}}\n" if start == "pick:" else "pick: {email: $.email}\n"
-    parse.parse_recipe("r", f"recipe: r\ncatch: c\n{extra}{block(start)}")
+#: What the fragments of the page leave out.
+SAVES = "a: {to: x, save: {id: $.id}}"
+PICKS = "pick: {name: $.name, email: $.email, number: $.number}"
 
 
-@pytest.mark.parametrize("key", [*parse.KEYS, *parse_step.KEYS, *parse.TEST_KEYS])
+def completed(fragment: str) -> str:
+    """A fragment of the page as a whole recipe."""
+    if fragment.startswith("  "):
+        fragment = f"steps:\n{fragment}"
+    parts = {"recipe": "recipe: r", "catch": "catch: c", "pick": PICKS, "steps": f"steps: {{{SAVES}}}"}
+    missing = [line for key, line in parts.items() if not re.search(rf"^{key}:", fragment, re.MULTILINE)]
+    return "\n".join(missing) + "\n" + fragment
+
+
+FRAGMENTS = [one for one in BLOCKS if not one.startswith(("recipe:", "sources:", "text:", "jobs:"))]
+
+
+@pytest.mark.parametrize("fragment", FRAGMENTS, ids=[one.strip().split("\n")[0] for one in FRAGMENTS])
+def test_the_other_examples_can_be_read(fragment: str) -> None:
+    parse.parse_recipe("r", completed(fragment))
+
+
+@pytest.mark.parametrize(
+    "key", [*parse.KEYS, *parse_step.KEYS, *parse.TEST_KEYS, *respond.KEYS, *respond.LATE_KEYS, "every", "at", "max"]
+)
 def test_every_key_is_explained(key: str) -> None:
     assert re.search(rf"^\|.*`{key}`.*\|", PAGE, re.MULTILINE)
-
-
-@pytest.mark.parametrize("key", [*parse.LATER_KEYS, *parse_step.LATER_KEYS])
-def test_every_key_that_is_not_built_yet_is_named(key: str) -> None:
-    assert f"`{key}`" in PAGE[PAGE.index("## Not yet") :]

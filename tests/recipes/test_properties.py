@@ -13,6 +13,7 @@ from relay.errors import ConfigError, Place, RecipeError
 from relay.model import Event
 from relay.recipes import EventView, Names, Scope, compile_expression, parse_recipe
 from relay.recipes.filters import FILTERS
+from relay.recipes.filters.lookup import EXAMPLES
 from relay.recipes.parse import read_recipe
 
 KEYS = st.sampled_from(["a", "b", "c", "name", "at", "items", "rating", ""])
@@ -92,10 +93,11 @@ def test_any_value_through_any_filter_is_a_value_or_an_error_in_words(name: str,
         "regex_replace": r'"(\w)", "\1\1"', "truncate": "3", "pad": "9", "round": "2", "format_number": "2",
         "currency": '"GBP"', "map": '"date", "YYYY"', "where": '"a", ">", 1', "hmac": '"key"', "replace": '"a", $',
         "pluck": '"a"', "default": "$", "phone": '"GB"', "sum": '"b"', "sort": '"a"',
+        "lookup": '"tags"', "charset": '"cp1252"', "xml": '"a"',
     }  # fmt: skip
     arguments = f"({usual[name]})" if name in usual else ""
     assert arguments or one.least == 0
-    expression = compile_expression(f"$ | {name}{arguments}", Place("f"), Names())
+    expression = compile_expression(f"$ | {name}{arguments}", Place("f"), Names(tables=EXAMPLES))
     try:
         json.dumps(expression.evaluate(view(body)))
     except RecipeError as error:

@@ -61,9 +61,9 @@ def test_an_event_that_fits_is_picked_from_and_gets_a_delivery_for_each_step(rec
     assert plan.picks == {"name": "Ana", "email": None, "closed": "03/04/2026 10:15"}
     # A step comes after those it waits for.
     assert plan.steps == [
-        PlannedStep("sheet", "", [], None),
-        PlannedStep("slack", "", ["sheet"], None),
-        PlannedStep("always", "", ["sheet"], None),
+        PlannedStep("sheet", "", (), None),
+        PlannedStep("slack", "", ("sheet",), None),
+        PlannedStep("always", "", ("sheet",), None),
     ]
 
 
@@ -230,7 +230,7 @@ def test_null_in_text_is_nothing_and_python_is_never_seen(view: View) -> None:
 def test_dollars_and_braces(view: View, written: str, rendered: Any) -> None:
     text = HEAD + f"steps:\n  a:\n    to: desk\n    with: {{t: {written}}}\n"
     if rendered is None:
-        with pytest.raises(ConfigError, match="has to be in quotes"):
+        with pytest.raises(ConfigError, match="needs quotes around it"):
             parse_recipe("r", text)
         return
     assert parse_recipe("r", text).steps["a"].render(Scope(view({"n": 1}))) == {"t": rendered}

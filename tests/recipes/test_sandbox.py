@@ -91,6 +91,12 @@ def test_published_sandbox_escapes_are_refused(evaluate: Evaluate, text: str) ->
         "a | attr('x')",
         "a is defined",
         "range(3)",
+        "_(*a)",
+        "_(a=1)",
+        "_.format",
+        "_.__self__",
+        "[_][0]('x')",
+        "(_)(_)(_)",
         "lipsum()",
         "a.format",
     ],
@@ -103,7 +109,7 @@ def test_the_sandbox_itself_refuses_what_the_translation_would_have_refused_befo
 
 def evaluated(sandbox: Sandbox, text: str) -> str:
     # An undefined value says so only when it is used.
-    return str(sandbox.expression(text)(a="x{0}", range=range))
+    return str(sandbox.expression(text)({"a": "x{0}", "range": range, "_": str}))
 
 
 def test_the_sandbox_holds_nothing_but_our_filters() -> None:

@@ -109,7 +109,6 @@ def test_an_invalid_source_or_connection_disables_itself_alone(folder: Any) -> N
         "relay.yaml:3:10",
         "relay.yaml:4:41",
         "relay.yaml:5:3",
-        "relay.yaml:7:9",
         "relay.yaml:7:27",
         "relay.yaml:8:22",
     ]
@@ -127,7 +126,7 @@ def test_event_id_is_evaluated_on_the_event(folder: Any, view: Any) -> None:
     ("text", "message"),
     [
         (None, "relay.yaml:1:1: there is no such file: `relay init` makes a starter workspace"),
-        ("a: [\n", "relay.yaml:2:1: a `[` or `{` above isn't closed properly"),
+        ("a: [\n", "relay.yaml:1:4: the `[` that opens here is never closed"),
         ("- a\n", "relay.yaml:1:1: relay.yaml is written as `key: value`"),
         ("sources: [a]\n", "relay.yaml:1:10: `sources` is written as `name: settings`"),
     ],
@@ -178,6 +177,7 @@ def test_what_works_but_should_be_known_is_a_warning(folder: Any) -> None:
         ["low.yaml:3:8", "`x` is picked, and nothing uses it"],
         ["old.yml:1:1", "a recipe's file ends in .yaml: rename it to old.yaml, or it isn't read"],
         ["relay.yaml:2:18", "`verify: none`: whoever knows the address of `chat` is believed"],
+        ["relay.yaml:3:3", "no recipe catches the source `form`: its events are accepted, and nothing becomes of them"],
         ["relay.yaml:3:27", "a secret is written in clear: put it into the environment as ${NAME}"],
         ["relay.yaml:5:43", "a secret is written in clear: put it into the environment as ${NAME}"],
         ["relay.yaml:6:3", "nothing uses the connection `spare`"],

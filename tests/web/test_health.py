@@ -14,7 +14,6 @@ import redis
 from prometheus_client.parser import text_string_to_metric_families
 
 from relay import __version__
-from relay.recipes import load_workspace
 from relay.settings import Settings
 from relay.web.app import App
 from tests.harness import write_workspace
@@ -33,7 +32,7 @@ async def web(folder: Path, url: str, prefix: str, **sources: Any) -> AsyncItera
         {"chats": recipe},
     )
     settings = Settings(recipes=folder / "recipes", redis_prefix=prefix, max_body=1000)
-    app = App(settings, url, load_workspace(settings.recipes))
+    app = App(settings, url)
     transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
     async with app.lifespan(None), httpx.AsyncClient(transport=transport, base_url="http://relay.example") as client:
         yield client

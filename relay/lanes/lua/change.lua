@@ -4,7 +4,7 @@ local changed = 0
 for i = 5, #ARGV do
   local id = ARGV[i]
   if verb == 'drop' then
-    changed = changed + drop(lane, id, now)
+    changed = changed + drop(lane, id)
   elseif verb == 'due' then
     if call('ZSCORE', P .. 'd:' .. lane, id) then
       call('ZADD', P .. 'd:' .. lane, due == '' and int(now) or due, id)

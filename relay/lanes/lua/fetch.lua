@@ -19,7 +19,7 @@ end
 local function take(lane, quantum)
   local s = settings(lane)
   if s.paused then return 0 end
-  if s.c > 0 then quantum = math.min(quantum, s.c - call('HLEN', P .. 'f:' .. lane)) end
+  quantum = math.min(quantum, room(lane, s))
   if share then
     local held = mine[lane] or 0
     local may = math.floor((share * n - held) / (share + 1))
@@ -29,6 +29,9 @@ local function take(lane, quantum)
   local rate, taken = P .. 'r:' .. lane, 0
   for _, id in ipairs(call('ZRANGE', P .. 'd:' .. lane, '-inf', int(now), 'BYSCORE', 'LIMIT', 0, quantum)) do
     local payload = call('HGET', P .. 'msg', id)
+    local back = tonumber(call('HGET', P .. 'back', id) or 0)
+    -- One that a worker died over is handled alone, and in a gated lane nothing may go beside it.
+    if s.g > 0 and back > 0 and taken > 0 then break end
     if payload and s.rn > 0 then
       local oldest = call('LINDEX', rate, -s.rn)
       if oldest and tonumber(oldest) + s.rp > now then break end
@@ -44,8 +47,9 @@ local function take(lane, quantum)
       got[#got + 1] = lane
       got[#got + 1] = id
       got[#got + 1] = payload
-      got[#got + 1] = tonumber(call('HGET', P .. 'back', id) or 0)
+      got[#got + 1] = back
     end
+    if s.g > 0 and back > 0 then break end
   end
   return taken
 end

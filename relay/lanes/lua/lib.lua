@@ -5,13 +5,13 @@
 --
 -- P msg          hash   id -> payload                  every message that waits or is in flight
 -- P lanes        set    the lanes there are
--- P l:<lane>     hash   q queue, c concurrency, rn and rp rate (rn in rp µs), paused, reason
+-- P l:<lane>     hash   q queue, c concurrency, rn and rp rate (rn in rp µs), g gate, paused, reason
 -- P d:<lane>     zset   id -> due                      waiting
 -- P f:<lane>     hash   id -> worker                   in flight
 -- P r:<lane>     list   when the last rn were taken    only where there is a rate
 -- P o:<lane>     hash   id -> order key                only ordered messages
 -- P b:<lane>     hash   id -> due                      ordered messages behind another of their key
--- P k:<lane>:<key> list ids in order, the first of them waiting or in flight
+-- P k:<lane>:<key> list ids in order, the first of them waiting, in flight, or holding a place for a message to come
 -- P x:<lane>     hash   id -> payload                  dead letters of nack
 -- P ready:<queue> zset  lane -> turn                   lanes with something to take now, in rotation
 -- P timer:<queue> zset  lane -> when                   lanes with something to take later
@@ -31,9 +31,17 @@ local function clock(given)
 end
 
 local function settings(lane)
-  local v = call('HMGET', P .. 'l:' .. lane, 'q', 'c', 'rn', 'rp', 'paused')
+  local v = call('HMGET', P .. 'l:' .. lane, 'q', 'c', 'rn', 'rp', 'paused', 'g')
   return {q = v[1], c = tonumber(v[2] or 0), rn = tonumber(v[3] or 0), rp = tonumber(v[4] or 0),
-          paused = v[5] and v[5] ~= ''}
+          paused = v[5] and v[5] ~= '', g = tonumber(v[6] or 0)}
+end
+
+-- How many more may be in flight. A gated lane lets up to `g` out at once, and the next when all of them are settled: what
+-- is taken together is taken in order, and nothing overtakes it.
+local function room(lane, s)
+  local flying = (s.c > 0 or s.g > 0) and call('HLEN', P .. 'f:' .. lane) or 0
+  if s.g > 0 then return flying == 0 and s.g or 0 end
+  return s.c > 0 and s.c - flying or math.huge
 end
 
 local rung = {}
@@ -49,7 +57,7 @@ local function touch(lane, now)
   local s = settings(lane)
   if not s.q then return end
   local at
-  if not s.paused and (s.c == 0 or call('HLEN', P .. 'f:' .. lane) < s.c) then
+  if not s.paused and room(lane, s) > 0 then
     local head = call('ZRANGE', P .. 'd:' .. lane, 0, 0, 'WITHSCORES')
     if head[1] then
       at = tonumber(head[2])
@@ -78,13 +86,25 @@ local function touch(lane, now)
   end
 end
 
+local function known(queue, lane)
+  if call('HSETNX', P .. 'l:' .. lane, 'q', queue) == 1 then call('SADD', P .. 'lanes', lane) end
+end
+
+-- A place in the order of a key, for a message that may come later; 1 where it is new.
+local function reserve(queue, lane, id, order_key)
+  known(queue, lane)
+  if call('HSETNX', P .. 'o:' .. lane, id, order_key) == 0 then return 0 end
+  call('RPUSH', P .. 'k:' .. lane .. ':' .. order_key, id)
+  return 1
+end
+
 -- A new message. 0 where one of this id waits or is in flight already. The caller touches the lane.
 local function put(queue, lane, id, payload, due, order_key)
   if call('HSETNX', P .. 'msg', id, payload) == 0 then return 0 end
-  if call('HSETNX', P .. 'l:' .. lane, 'q', queue) == 1 then call('SADD', P .. 'lanes', lane) end
+  known(queue, lane)
   if order_key then
-    call('HSET', P .. 'o:' .. lane, id, order_key)
-    if call('RPUSH', P .. 'k:' .. lane .. ':' .. order_key, id) > 1 then
+    reserve(queue, lane, id, order_key)
+    if call('LINDEX', P .. 'k:' .. lane .. ':' .. order_key, 0) ~= id then
       call('HSET', P .. 'b:' .. lane, id, int(due))
       return 1
     end
@@ -102,10 +122,8 @@ local function release(worker, lane, id)
   call('HDEL', P .. 'w:' .. worker, id)
 end
 
--- The message leaves for good; the next of its order key may go. The caller touches the lane.
-local function finish(lane, id, now)
-  call('HDEL', P .. 'msg', id)
-  call('HDEL', P .. 'back', id)
+-- It has no place in the order of its key any more; the next may go. The caller touches the lane.
+local function give_place(lane, id)
   local key = call('HGET', P .. 'o:' .. lane, id)
   if not key then return end
   call('HDEL', P .. 'o:' .. lane, id)
@@ -117,11 +135,25 @@ local function finish(lane, id, now)
     return
   end
   local next_id = call('LINDEX', list, 0)
-  if next_id then
-    local due = tonumber(call('HGET', P .. 'b:' .. lane, next_id) or now)
+  local due = next_id and call('HGET', P .. 'b:' .. lane, next_id)
+  -- Without a due it only holds its place: it goes by itself when its message comes.
+  if due then
     call('HDEL', P .. 'b:' .. lane, next_id)
-    call('ZADD', P .. 'd:' .. lane, int(due), next_id)
+    call('ZADD', P .. 'd:' .. lane, due, next_id)
   end
+end
+
+-- The message leaves for good; the next of its order key may go. The caller touches the lane.
+local function finish(lane, id)
+  call('HDEL', P .. 'msg', id)
+  call('HDEL', P .. 'back', id)
+  give_place(lane, id)
+end
+
+-- When a message that was only given back is due: in a gated lane before all that came after it, and among its like in the
+-- order of the ids.
+local function again(lane, now)
+  return settings(lane).g > 0 and 1 or now
 end
 
 -- A message in flight waits again. In an ordered lane it stays the first of its key, so its followers wait with it.
@@ -131,10 +163,10 @@ local function put_back(worker, lane, id, due)
 end
 
 -- A message that waits leaves for good. 0 where it is in flight or unknown.
-local function drop(lane, id, now)
+local function drop(lane, id)
   if call('HEXISTS', P .. 'msg', id) == 0 or call('HEXISTS', P .. 'f:' .. lane, id) == 1 then return 0 end
   call('ZREM', P .. 'd:' .. lane, id)
-  finish(lane, id, now)
+  finish(lane, id)
   return 1
 end
 
@@ -157,7 +189,7 @@ local function take_back(worker, now, counts)
     local id, lane = held[i], held[i + 1]
     if holds(worker, lane, id) then
       local times = counts == '1' and call('HINCRBY', P .. 'back', id, 1) or 0
-      put_back(worker, lane, id, math.floor(now + spread(id, times)))
+      put_back(worker, lane, id, again(lane, math.floor(now + spread(id, times))))
       lanes[lane] = true
     end
   end

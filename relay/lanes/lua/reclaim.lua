@@ -7,7 +7,7 @@ local held = call('HGETALL', P .. 'w:' .. worker)
 for i = 1, #held, 2 do
   local id, lane = held[i], held[i + 1]
   if not known[id] and call('HGET', P .. 'l:' .. lane, 'q') == queue then
-    put_back(worker, lane, id, now)
+    put_back(worker, lane, id, again(lane, now))
     lanes[lane] = true
     back = back + 1
   end

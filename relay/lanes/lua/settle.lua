@@ -9,11 +9,11 @@ for i = 3, #ARGV, 4 do
     if verb == 'retry' then
       put_back(worker, lane, id, tonumber(ARGV[i + 3]))
     elseif verb == 'requeue' then
-      put_back(worker, lane, id, now)
+      put_back(worker, lane, id, again(lane, now))
     else
       release(worker, lane, id)
       if verb == 'nack' then call('HSET', P .. 'x:' .. lane, id, call('HGET', P .. 'msg', id)) end
-      finish(lane, id, now)
+      finish(lane, id)
     end
     lanes[lane] = true
   end

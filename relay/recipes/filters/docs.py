@@ -17,6 +17,8 @@ dead letter that says why; nothing is guessed.
 This page is made from the filters' own declarations, and every example on it is tested.
 """
 
+GROUPS = ("Dates", "Text", "Numbers", "Lists and objects", "Tables", "Encoding", "People and places")
+
 _AFTER = {
     "Dates": """Dates are understood in ISO 8601 (`2026-04-03`, `2026-04-03T09:15:00Z`) and as unix times, in seconds or
 milliseconds. Anything else, such as `03/04/2026`, could be day first or month first: read it with `parse_date` and say
@@ -32,6 +34,29 @@ A date without a filter after it is ISO 8601 text. `now()` is the present moment
 | `dddd` `ddd` | Friday, Fri | `A` `a` | PM, pm |
 | `[text]` | text as it stands | `Z` `ZZ` | +01:00, +0100 |
 """,
+    "Tables": """A table is a CSV file in the workspace, `tables/courses.csv`, or rows under `tables:` in a recipe. In a
+file, the first line names the columns and the first column is the key; it is UTF-8, with commas (or semicolons, or
+tabs, where the first line has no commas). Its cells are text, without the blanks around them. Excel calls this
+«CSV UTF-8».
+
+```
+code,title,school
+G100,Mathematics,Science
+Q300,English,Humanities
+```
+
+```yaml
+tables:
+  tags: {7: vip, 8: new}
+  offices:
+    GB: {city: London, phone: "+442079460958"}
+    PT: {city: Lisbon, phone: "+351210000000"}
+```
+
+A key is compared as it is written: the number 7 finds `7`, blanks around it don't count, small and capital letters do.
+A table that isn't there, a column that isn't there, a key that stands twice and a row with a cell too few are found
+when the recipe is read. A file and a recipe's own table can't share a name.
+""",
     "Text": r"""Regular expressions are Python's, without look-arounds, back references, repeats inside repeats and
 alternatives inside repeats: these can take for ever on the wrong text. How long a text may be depends on how many open
 repeats (`*`, `+`) the pattern has. In an expression, a backslash needs no second one: `"\d+"`.
@@ -42,7 +67,7 @@ repeats (`*`, `+`) the pattern has. In an expression, a backslash needs no secon
 def page() -> str:
     """The whole page, in Markdown."""
     lines = [_HEAD]
-    for group in dict.fromkeys(one.group for one in FILTERS.values()):
+    for group in GROUPS:
         lines.append(f"## {group}\n")
         if group in _AFTER:
             lines.append(_AFTER[group])

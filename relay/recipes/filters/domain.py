@@ -9,7 +9,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from relay.recipes.filters.countries import COUNTRIES, country_code
 from relay.recipes.filters.registry import filter_of, want_text
-from relay.recipes.words import shown
+from relay.recipes.words import listed, shown
 
 _GROUP = "People and places"
 _YES = frozenset({"true", "yes", "y", "on", "1", "t"})
@@ -77,6 +77,14 @@ def bool_(value: Any) -> bool:
     raise ValueError(f"{shown(value)} is neither yes nor no")
 
 
+_FORMS = ("alpha2", "alpha3", "name")
+
+
+def _check_form(form: Any = "alpha2") -> None:
+    if form not in _FORMS:
+        raise ValueError(f"the form is {listed(_FORMS)}, not {shown(form)}")
+
+
 @filter_of(
     _GROUP,
     "A country's two-letter code (ISO 3166) out of its English name or code; say `name` for the name, `alpha3` for "
@@ -84,10 +92,10 @@ def bool_(value: Any) -> bool:
     ("$.country | country", {"country": "united kingdom"}, "GB"),
     ('$.country | country("name")', {"country": "DE"}, "Germany"),
     ('$.country | country("alpha3")', {"country": "Brazil"}, "BRA"),
+    check=_check_form,
 )
 def country(value: Any, form: str = "alpha2") -> str | None:
-    if form not in ("alpha2", "alpha3", "name"):
-        raise ValueError(f"the form is `alpha2`, `alpha3` or `name`, not {shown(form)}")
+    _check_form(form)
     text = want_text(value).strip()
     if not text:
         return None

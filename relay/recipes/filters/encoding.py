@@ -105,16 +105,22 @@ def hmac(value: Any, key: str, algorithm: str = "sha256") -> str:
     return hmac_maker.new(want_text(key).encode(), want_text(value).encode(), algorithm).hexdigest()
 
 
+def _check_delimiter(delimiter: Any = ",") -> None:
+    if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n':
+        raise ValueError(f"the delimiter is one character, not {shown(delimiter)}")
+
+
 @filter_of(
     _GROUP,
     "A list as one line of CSV; a list of lists or objects as lines, objects with a heading.",
     ("$.row | csv", {"row": ["Ana", 'said "hi"', 2]}, 'Ana,"said ""hi""",2'),
     ('$.rows | csv(";")', {"rows": [{"a": 1, "b": "x;y"}, {"a": 2}]}, 'a;b\r\n1;"x;y"\r\n2;'),
+    check=_check_delimiter,
 )
 def csv(value: Any, delimiter: Any = ",") -> str:
-    if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n':
-        raise ValueError(f"the delimiter is one character, not {shown(delimiter)}")
+    _check_delimiter(delimiter)
     rows = want_list(value)
+    operators.measure(rows)
     if any(isinstance(row, dict) for row in rows):
         rows = _with_heading(rows)
     elif not any(isinstance(row, list) for row in rows):

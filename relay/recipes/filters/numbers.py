@@ -64,6 +64,7 @@ def int_(value: Any) -> int:
     "Rounded to so many decimal places; halves go away from zero. Without places, a whole number.",
     ("$.rating | round(1)", {"rating": 4.25}, 4.3),
     ("$.rating | round", {"rating": 2.5}, 3),
+    check=lambda places=0: _check_places(places),
     name="round",
 )
 def round_(value: Any, places: int = 0) -> int | float:
@@ -71,8 +72,12 @@ def round_(value: Any, places: int = 0) -> int | float:
     return float(found) if places else int(found)
 
 
+def _check_places(places: Any) -> None:
+    want_count(places, "the number of places", 15)
+
+
 def _rounded(value: Any, places: int) -> Decimal:
-    places = want_count(places, "the number of places", 15)
+    _check_places(places)
     amount = to_number(value)
     if isinstance(amount, int) and amount.bit_length() > MAX_BITS:
         raise ValueError("the number is too large")
@@ -83,15 +88,21 @@ def _rounded(value: Any, places: int) -> Decimal:
     return exact.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
 
 
+def _check_format(places: Any = 0, thousands: Any = ",", point: Any = ".") -> None:
+    _check_places(places)
+    if not all(isinstance(mark, str) and len(mark) <= 3 for mark in (thousands, point)):
+        raise ValueError("the marks for thousands and for the decimal point are text")
+
+
 @filter_of(
     _GROUP,
     "A number as text with so many decimal places, and a mark between thousands.",
     ("$.total | format_number(2)", {"total": 1234567.5}, "1,234,567.50"),
     ('$.total | format_number(2, " ", ",")', {"total": 1234567.5}, "1 234 567,50"),
+    check=_check_format,
 )
 def format_number(value: Any, places: int = 0, thousands: Any = ",", point: Any = ".") -> str:
-    if not all(isinstance(mark, str) and len(mark) <= 3 for mark in (thousands, point)):
-        raise ValueError("the marks for thousands and for the decimal point are text")
+    _check_format(places, thousands, point)
     text = f"{_rounded(value, places):,f}"
     return text.translate(str.maketrans({",": thousands, ".": point}))
 

@@ -30,8 +30,15 @@ _SAMPLE = [*map(chr, range(128)), "é", "ß", "Ж", "中", "\u2003", "€", "�
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
+    """A pattern with what it may take: `max_input` characters, so that one text stays near a second."""
+
     compiled: re.Pattern[str]
     max_input: int
+    degree: int
+
+    def cost(self, text: str) -> float:
+        """The share of that second that a text may take."""
+        return (len(text) / self.max_input) ** self.degree if self.max_input < MAX_INPUT else 0.0
 
     def check_input(self, text: str) -> None:
         if len(text) > self.max_input:
@@ -67,7 +74,7 @@ def _pattern(source: str) -> Pattern:
     degree = max((sum(character in one for one in repeats) for character in _SAMPLE), default=0) + (not anchored)
     degree = max(degree, 1)
     budget = _BUDGET * math.factorial(degree) / max(factor, 1)
-    return Pattern(compiled, max(1, min(MAX_INPUT, int(budget ** (1 / degree)))))
+    return Pattern(compiled, max(1, min(MAX_INPUT, int(budget ** (1 / degree)))), degree)
 
 
 def _walk(items: list[Any], repeats: list[frozenset[str]], *, inside: bool) -> int:

@@ -12,9 +12,6 @@ from relay.recipes.words import kind_of, shown
 
 FILTERS: dict[str, Filter] = {}
 
-#: Written into the language, and built by a later version: refused by name, never silently ignored.
-NOT_YET = frozenset({"lookup", "xml", "charset"})
-
 
 class FilterError(ValueError):
     """A filter can't be used on this value; the message is a sentence and `name` the filter's."""
@@ -37,8 +34,12 @@ class Example:
 class Filter:
     """One filter.
 
-    run       called with the value and the arguments, after the recipe's time zone where `zoned`
-    check     refuses literal arguments that can never work, when the recipe is read (raises ValueError)
+    run            called with the value and the arguments; before these the recipe's time zone where `zoned`, and its
+                   tables where `tabled`
+    check          refuses literal arguments that can never work, when the recipe is read (raises ValueError); after
+                   the tables where `tabled`
+    cost           where a value may take up to a second: how much of it this one may take, with its arguments
+    check_leading  it is also made of those literals alone that come before what an event decides
     """
 
     name: str
@@ -50,7 +51,14 @@ class Filter:
     least: int
     most: int
     zoned: bool
+    tabled: bool = False
     check: Callable[..., Any] | None = None
+    check_leading: bool = False
+    cost: Callable[..., float] | None = None
+
+    def bound(self, zone: Any, tables: Any) -> tuple[Any, ...]:
+        """What `run` takes between the value and the arguments."""
+        return (*((zone,) if self.zoned else ()), *((tables,) if self.tabled else ()))
 
     def arity(self) -> str:
         if self.most == 0:
@@ -68,8 +76,11 @@ def filter_of(
     doc: str,
     *examples: tuple[str, Any, Any],
     zoned: bool = False,
+    tabled: bool = False,
     null: bool = False,
     check: Callable[..., Any] | None = None,
+    check_leading: bool = False,
+    cost: Callable[..., float] | None = None,
     name: str = "",
     signature: str = "",
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -77,12 +88,13 @@ def filter_of(
 
     examples  (expression, body, what it gives)
     zoned     the function takes the recipe's time zone after the value
+    tabled    it takes the recipe's tables after that
     null      the function is called for null too; otherwise null passes through
     """
 
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
         own_name = name or function.__name__.rstrip("_")
-        parameters = list(inspect.signature(function).parameters.values())[2 if zoned else 1 :]
+        parameters = list(inspect.signature(function).parameters.values())[1 + zoned + tabled :]
         least = sum(p.default is p.empty and p.kind is not p.VAR_POSITIONAL for p in parameters)
         variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         FILTERS[own_name] = Filter(
@@ -95,7 +107,10 @@ def filter_of(
             least=least,
             most=_ANY if variadic else len(parameters),
             zoned=zoned,
+            tabled=tabled,
             check=check,
+            check_leading=check_leading,
+            cost=cost,
         )
         return function
 

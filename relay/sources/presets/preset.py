@@ -25,6 +25,7 @@ class Preset:
                  nothing, and the operator says how a request is verified
     asks_for     what the operator gives, and where to find it
     event_id     the expression that is the same for a repeat; None where the vendor sends nothing that surely is
+    type_example one of the values that `event_type` has: it shows what stands between their words
     answer_in    how long the vendor waits for our answer, where that is known
     retries      what it does without one, in words
     handshake    answers the vendor's question whether we are here; called for verified requests only
@@ -38,6 +39,7 @@ class Preset:
     verify: Mapping[str, Any] | None
     event_id: str | None = None
     event_type: str | None = None
+    type_example: str = ""
     answer_in: timedelta | None = None
     retries: str = ""
     handshake: Handshake | None = None

@@ -40,6 +40,7 @@ TABLE: tuple[Preset, ...] = (
         verify={"hmac": {"header": "X-Hub-Signature-256", "secret": FILL_IN, "prefix": "sha256="}},
         event_id='$headers["x-github-delivery"]?',
         event_type='$headers["x-github-event"]?',
+        type_example="pull_request",
         answer_in=timedelta(seconds=10),
         retries="none by itself; redelivered by hand within 3 days",
         json_field="payload",
@@ -81,6 +82,7 @@ TABLE: tuple[Preset, ...] = (
         },
         event_id="$.id",
         event_type="$.type",
+        type_example="customer.created",
         retries="for up to 3 days; order isn't kept",
     ),
     # api.slack.com, "Verifying requests from Slack" and "url_verification"; PyPI slack_sdk, slack_sdk/signature.
@@ -100,6 +102,7 @@ TABLE: tuple[Preset, ...] = (
         },
         event_id="$.event_id?",
         event_type="$.event.type?",
+        type_example="app_mention",
         answer_in=timedelta(seconds=3),
         retries="3 times",
         handshake=slack_url_verification,
@@ -114,6 +117,7 @@ TABLE: tuple[Preset, ...] = (
         verify={"hmac": {"header": "X-Shopify-Hmac-Sha256", "secret": FILL_IN, "encoding": "base64"}},
         event_id='$headers["x-shopify-webhook-id"]?',
         event_type='$headers["x-shopify-topic"]?',
+        type_example="orders/create",
         answer_in=timedelta(seconds=5),
         retries="8 times in 4 hours, then the subscription is removed",
     ),
@@ -149,6 +153,7 @@ TABLE: tuple[Preset, ...] = (
         verify={"hmac": {"header": "Typeform-Signature", "secret": FILL_IN, "prefix": "sha256=", "encoding": "base64"}},
         event_id="$.event_id",
         event_type="$.event_type",
+        type_example="form_response",
         answer_in=timedelta(seconds=30),
         retries="for about 10 hours; 404 and 410 switch the webhook off",
     ),
@@ -160,6 +165,7 @@ TABLE: tuple[Preset, ...] = (
         verify={"hmac": {"header": "X-Hub-Signature", "secret": FILL_IN, "algorithm": "sha1", "prefix": "sha1="}},
         event_id="$.id",
         event_type="$.topic",
+        type_example="conversation.user.created",
         retries="over 1,000 errors in a row within 15 minutes pause it",
     ),
     # developer.calendly.com, "Webhook signatures". A reschedule sends both invitee.canceled and invitee.created.
@@ -178,6 +184,7 @@ TABLE: tuple[Preset, ...] = (
         },
         event_id='$.event + " " + $.payload.uri',
         event_type="$.event",
+        type_example="invitee.created",
     ),
     # developers.zoom.us, "Using webhooks". No id of a notification is documented: uuid and event_ts are alike for two
     # people who join a meeting at once.
@@ -195,6 +202,7 @@ TABLE: tuple[Preset, ...] = (
             }
         },
         event_type="$.event",
+        type_example="meeting.started",
         answer_in=timedelta(seconds=3),
         retries="after 5, 20 and 60 minutes",
         handshake=zoom_url_validation,

@@ -1,5 +1,6 @@
 -- Keeps a request and queues its routing, in one act: what is acknowledged is queued.
--- ARGV: now, event, source, duplicate key ('' = none), its window in ms, received ms, packed request, lane, payload
+-- ARGV: now, event, source, duplicate key ('' = none), its window in ms, received ms, packed request, lane, payload,
+-- rings ('1' = the end of each of its deliveries is told)
 -- Returns '' or the id of the event that came with this key before.
 local now, id, source = clock(ARGV[1]), ARGV[2], ARGV[3]
 if ARGV[4] ~= '' then
@@ -10,6 +11,7 @@ if ARGV[4] ~= '' then
   end
 end
 call('HSET', R .. 'e:' .. id, 'x', ARGV[7], 'so', source, 'st', 'caught', 'open', 1)
+if ARGV[10] == '1' then call('HSET', R .. 'e:' .. id, 'rs', 1) end
 call('ZADD', R .. 'x:e', ARGV[6], id)
 call('ZADD', R .. 'x:e:' .. source, ARGV[6], id)
 count('caught', source)

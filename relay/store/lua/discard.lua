@@ -5,9 +5,11 @@ local v = call('HMGET', R .. 'd:' .. id, 'status', 'lane')
 local status, lane = v[1], v[2] or ''
 if not status then return 'missing' end
 if ended(status) then return 'already ' .. status end
-if call('HEXISTS', P .. 'f:' .. lane, id) == 1 then return 'in_flight' end
-if drop(lane, id, now) == 1 then touch(lane, now) end
-call('HDEL', R .. 'd:' .. id, 'msg', 'due')
+if call('HEXISTS', P .. 'f:' .. lane, (in_lane(id))) == 1 then return 'in_flight' end
+-- A batch leaves out what has ended.
+if drop(lane, id) == 0 then give_place(lane, id) end
+touch(lane, now)
+call('HDEL', R .. 'd:' .. id, 'msg', 'due', 'bt')
 call('XADD', R .. 'audit', 'MAXLEN', '~', 100000, '*', 'j', ARGV[4])
 mark(id, 'discarded', math.floor(now / 1000), ARGV[3], 'discarded')
 proceed(id, now)

@@ -2,13 +2,20 @@
 --
 -- KEYS[2]  the prefix, written R below. Times are milliseconds since 1970, `now` the lanes' microseconds.
 --
--- R e:<event>      hash  x packed request, so source, st status, ty type, ds delivery ids (,a,b), open how many have not ended
+-- R e:<event>      hash  x packed request, so source, st status, ty type, ds delivery ids (,a,b), open how many
+--                        have not ended, rs = 1 where a sender waits for them
 -- R d:<delivery>   hash  ev re ver st em co: event, recipe, version, step, item, connection; status, at, end;
 --                        su summary, ca cause, n attempts of this run, an attempts in all, a:<k> the k-th;
---                        sv saved values, ne predecessors by step, nx successors (,a,b), need how many predecessors are open, oks those that have ended;
---                        q lane msg: its message while it waits for predecessors; due of the next attempt;
+--                        sv saved values, ne predecessors by step, nx successors (,a,b), need how many predecessors are
+--                        open, oks those that have ended; gr the group it is an item of; q lane msg: its message while it
+--                        waits for predecessors, with bj its batch and ok its order key; bt the batch it is in; due of the
+--                        next attempt;
 --                        rp replays, ik the replay that began after it had been delivered; edits, edit:<k> and eb:<k>: who and when, and the body they wrote;
 --                        ed the letter whose edits it uses
+-- R g:<group>      hash  a step that runs once per item: nx successors of the whole, and each item that has not ended
+-- R bt:<batch>     hash  k which step's, lane, opened and closed (ms), ver the recipe's version it was closed with, n attempts,
+--                        now = 1 where it goes at once
+-- R br:<batch>     list  its rows' deliveries              R batches  hash  step -> its open batch
 -- R u:<source>:<key>  string  the event that came with this key; expires with the duplicates window
 -- R x:e  x:e:<source> x:d  zset  by time caught or made          R x:dead  zset  by time of death
 -- R x:done         zset  events all of whose deliveries have ended, by when
@@ -46,6 +53,10 @@ local function mark(id, status, now_ms, summary, cause)
     call('ZREM', R .. 'x:dead', id)
   end
   if status ~= old then count(status, connection) end
+  -- A web process may keep its sender waiting for this.
+  if (ended(status) or status == 'dead') and call('HEXISTS', R .. 'e:' .. event, 'rs') == 1 then
+    call('PUBLISH', R .. 'answers', event)
+  end
   if ended(status) and not ended(old) then
     event_closes(event, 1, now_ms)
   elseif ended(old) and not ended(status) then
@@ -53,21 +64,94 @@ local function mark(id, status, now_ms, summary, cause)
   end
 end
 
--- A predecessor has ended: successors that wait for no other go into their lanes.
+local function hasten(lane, id, now)
+  if not call('ZSCORE', P .. 'd:' .. lane, id) then return false end
+  call('ZADD', P .. 'd:' .. lane, int(now), id)
+  return true
+end
+
+-- A row joins the open batch of its step, or opens one. `how`: {k which step's, max rows, every µs (0 = none), at µs}; the
+-- payload is the batch's message, with BATCH-ID where its id goes.
+local function join(id, how, queue, lane, payload, now)
+  local batch = call('HGET', R .. 'batches', how.k)
+  if not batch then
+    -- Never the same again, even in a store that begins anew: destinations know a call by it.
+    batch = 'bat_' .. string.sub(redis.sha1hex(id .. int(now) .. (call('HGET', R .. 'd:' .. id, 'n') or '')), 1, 24)
+    call('HSET', R .. 'batches', how.k, batch)
+    call('HSET', R .. 'bt:' .. batch, 'k', how.k, 'lane', lane, 'opened', int(math.floor(now / 1000)))
+    local due = how.every > 0 and now + how.every or math.max(now, how.at)
+    put(queue, lane, batch, (string.gsub(payload, 'BATCH%-ID', batch)), due, false)
+  end
+  call('HSET', R .. 'd:' .. id, 'bt', batch)
+  if call('RPUSH', R .. 'br:' .. batch, id) >= how.max then
+    call('HDEL', R .. 'batches', how.k)
+    call('HSET', R .. 'bt:' .. batch, 'now', 1)
+    hasten(lane, batch, now)
+  end
+end
+
+-- What stands in the lane for a delivery: its batch, or itself.
+local function in_lane(id)
+  local batch = call('HGET', R .. 'd:' .. id, 'bt')
+  return batch and call('EXISTS', R .. 'bt:' .. batch) == 1 and batch or id, batch
+end
+
+-- Into its lane, or into its batch (JSON; '' = none). The caller touches the lane.
+local function go(id, queue, lane, payload, now, batch, order_key)
+  if batch and batch ~= '' then
+    join(id, cjson.decode(batch), queue, lane, payload, now)
+  else
+    put(queue, lane, id, payload, now, order_key)
+  end
+end
+
+local function each(list)
+  return string.gmatch(list or '', '[^,]+')
+end
+
+-- A predecessor, or the last item of one, has ended: successors that wait for no other go.
 local function proceed(id, now)
-  local successors = call('HGET', R .. 'd:' .. id, 'nx')
-  if not successors or successors == '' then return end
-  for successor in string.gmatch(successors, '[^,]+') do
+  local d = call('HMGET', R .. 'd:' .. id, 'nx', 'gr')
+  local successors, done = d[1], id
+  if d[2] then
+    local group = R .. 'g:' .. d[2]
+    if call('HDEL', group, id) == 0 or call('HLEN', group) > 1 then return end
+    successors, done = call('HGET', group, 'nx'), d[2]
+  end
+  for successor in each(successors) do
     local key = R .. 'd:' .. successor
-    local v = call('HMGET', key, 'status', 'q', 'lane', 'msg', 'oks')
+    local v = call('HMGET', key, 'status', 'q', 'lane', 'msg', 'oks', 'bj', 'ok')
     local oks = v[5] or ''
-    if not string.find(oks, id, 1, true) then
-      call('HSET', key, 'oks', oks .. id .. ',')
+    if not string.find(oks, done, 1, true) then
+      call('HSET', key, 'oks', oks .. done .. ',')
       if call('HINCRBY', key, 'need', -1) <= 0 and v[1] == 'waiting' and v[4] then
-        put(v[2], v[3], successor, v[4], now, false)
         call('HDEL', key, 'msg')
+        go(successor, v[2], v[3], v[4], now, v[6], v[7])
         touch(v[3], now)
       end
+    end
+  end
+end
+
+-- Whether a predecessor, or some item of one, has yet to end.
+local function is_open(id)
+  local items = call('HLEN', R .. 'g:' .. id)
+  if items > 0 then return items > 1 end
+  local status = call('HGET', R .. 'd:' .. id, 'status')
+  return status and not ended(status)
+end
+
+-- A dead letter may stay for days: what waits for it doesn't hold up others of its order key meanwhile.
+local give_places
+give_places = function(id, now)
+  local d = call('HMGET', R .. 'd:' .. id, 'nx', 'gr')
+  local successors = d[2] and call('HGET', R .. 'g:' .. d[2], 'nx') or d[1]
+  for successor in each(successors) do
+    local v = call('HMGET', R .. 'd:' .. successor, 'msg', 'lane')
+    if v[1] then
+      give_place(v[2], successor)
+      touch(v[2], now)
+      give_places(successor, now)
     end
   end
 end

@@ -11,7 +11,7 @@ local held = holds(worker, lane, id)
 local function leave()
   if not held then return end
   release(worker, lane, id)
-  finish(lane, id, now)
+  finish(lane, id)
 end
 
 if call('EXISTS', key) == 0 then
@@ -42,7 +42,7 @@ if verdict == 'delivered' or verdict == 'skipped' then
   if not held then
     -- It was taken back and waits again: there is nothing left to do for whoever would take it.
     local elsewhere = call('HGET', key, 'lane') or lane
-    if drop(elsewhere, id, now) == 1 then touch(elsewhere, now) end
+    if drop(elsewhere, id) == 1 then touch(elsewhere, now) end
   end
   proceed(id, now)
 elseif not held then
@@ -50,6 +50,7 @@ elseif not held then
 elseif verdict == 'dead' then
   call('HDEL', key, 'due')
   mark(id, 'dead', now_ms, ARGV[8], ARGV[9])
+  give_places(id, now)
   leave()
 elseif verdict == 'retry' then
   call('HSET', key, 'due', math.floor(ARGV[7] / 1000))

@@ -3,6 +3,8 @@ local swept = 0
 for _, event in ipairs(call('ZRANGE', R .. 'x:done', '-inf', ARGV[2], 'BYSCORE', 'LIMIT', 0, ARGV[3])) do
   local key = R .. 'e:' .. event
   for id in string.gmatch(call('HGET', key, 'ds') or '', '[^,]+') do
+    local group = call('HGET', R .. 'd:' .. id, 'gr')
+    if group then call('DEL', R .. 'g:' .. group) end
     call('DEL', R .. 'd:' .. id)
     call('ZREM', R .. 'x:d', id)
   end

@@ -1,0 +1,129 @@
+"""What an attempt is rendered from: the recipe by which the event was routed, the event, what earlier steps saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from relay.errors import PermanentError
+from relay.memory import DecodedEvents
+from relay.model import JSON, Status, delivery_id
+from relay.recipes import EventView, Recipe, Scope, Step, Workspace, as_it_was
+from relay.route import latest_edit, with_edit
+from relay.sources.decode import decode_event
+from relay.store import Ended, Store, StoredDelivery, StoredEvent
+
+
+class Preparer:
+    """Brings together what a delivery needs, reading as little as it can."""
+
+    def __init__(self, workspace: Workspace, store: Store, decoded: DecodedEvents) -> None:
+        self.workspace = workspace
+        self._store = store
+        self._decoded = decoded
+        self._versions: dict[tuple[str, str], Recipe] = {}
+
+    async def recipe(self, recipe_id: str, version: str) -> Recipe:
+        """A version of a recipe. Raises PermanentError where nobody has it any more."""
+        current = self.workspace.recipes.get(recipe_id)
+        if current is not None and current.version == version:
+            return current
+        key = (recipe_id, version)
+        if key not in self._versions:
+            text = await self._store.version(*key)
+            if text is None:
+                raise PermanentError(
+                    f"version {version} of the recipe {recipe_id} isn't kept; replay takes the newest",
+                    cause="recipe version missing",
+                )
+            self._versions[key] = as_it_was(recipe_id, text, self.workspace.retries, self.workspace.tables)
+        return self._versions[key]
+
+    def cached(self, event_id: str) -> EventView | None:
+        return self._decoded.take(event_id)
+
+    async def view(
+        self, delivery: StoredDelivery, cached: EventView | None, stored: StoredEvent | None
+    ) -> EventView:  # fmt: skip
+        """The event, decoded, as the latest edit has it. Raises BodyError, PermanentError."""
+        edit, _ = await latest_edit(self._store, delivery)
+        if cached is not None and edit is None:
+            return cached
+        event = cached.event if cached is not None else stored.event if stored is not None else None
+        if event is None:
+            raise PermanentError("the event is no longer kept", cause="event missing")
+        event = with_edit(event, edit)
+        source = self.workspace.sources.get(event.source)
+        view = EventView(event, decode_event(event, source.config if source is not None else None))
+        if edit is None and stored is not None and len(stored.deliveries) > 1:
+            # Its other deliveries are probably next.
+            self._decoded.put(view, len(stored.deliveries) - 1)
+        return view
+
+    async def before(
+        self, delivery: StoredDelivery, needs: Mapping[str, str | int], ends: Sequence[Ended]
+    ) -> dict[str, Ended]:
+        """What became of the steps that a delivery needs.
+
+        ends  of those needs that are single deliveries, in their order
+        """
+        single = iter(ends)
+        found = {}
+        for step, need in needs.items():
+            if isinstance(need, str):
+                found[step] = next(single)
+                continue
+            ids = [delivery_id(delivery.event_id, delivery.recipe, step, str(item)) for item in range(need)]
+            found[step] = together(await self._store.ends(ids))
+        return found
+
+
+def together(items: Sequence[Ended]) -> Ended:
+    """The items of one step as one: delivered where some item was, with a list of what these saved under each name."""
+    delivered = [item for item in items if item.status is Status.DELIVERED]
+    if not delivered:
+        return Ended(items[0].status if items else Status.SKIPPED, {})
+    names = dict.fromkeys(name for item in delivered for name in item.saved)
+    return Ended(Status.DELIVERED, {name: [item.saved.get(name) for item in delivered] for name in names})
+
+
+def step_of(recipe: Recipe, step: str) -> Step:
+    """Raises PermanentError."""
+    found = recipe.steps.get(step)
+    if found is None:
+        raise PermanentError(
+            f"the recipe {recipe.id} has no step {step} in version {recipe.version}", cause="step missing"
+        )
+    return found
+
+
+def scope_of(
+    recipe: Recipe,
+    step: Step,
+    view: EventView,
+    delivery: StoredDelivery,
+    before: Mapping[str, Ended],
+    batch: Mapping[str, JSON] | None = None,
+) -> Scope:
+    """Raises RecipeError."""
+    within: dict[str, Any] = recipe.within(step, view, delivery.item)
+    if batch is not None:
+        within["batch"] = batch
+    saved = {name: dict(ended.saved) for name, ended in before.items() if ended.status is Status.DELIVERED}
+    return Scope(view, recipe.picked(view), saved=saved, delivery_id=delivery.id, within=within)
+
+
+def skip_reason(step: Step, scope: Scope, before: Mapping[str, Ended]) -> str | None:
+    """Why the step is skipped, now that its predecessors have ended; None to go on. Raises RecipeError.
+
+    A step that uses what another would have saved is skipped with it.
+    """
+    for name, ended in before.items():
+        if name in step.hard_needs and ended.status in (Status.SKIPPED, Status.DISCARDED):
+            return f"it uses what {name} saves, and {name} was {ended.status.value}"
+    return step.when_reason(scope) if step.needs else None
+
+
+def single_needs(needs: Mapping[str, str | int]) -> list[str]:
+    """Those that are single deliveries: they are read together with the delivery itself."""
+    return [need for need in needs.values() if isinstance(need, str)]

@@ -1,0 +1,194 @@
+"""Respond: keep the sender waiting until the steps of a recipe's answer have been delivered, and answer from them.
+
+The event is on disk before any of this begins. Whatever goes wrong here, the sender gets a 2xx: it must not send again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from relay import log
+from relay.catch import Answer, one_word
+from relay.errors import BodyError, RecipeError, StoreError
+from relay.lanes.connection import CONNECTION_ERRORS, connect_async
+from relay.model import Event, Status, delivery_id
+from relay.prepare import together
+from relay.recipes import EventView, Plan, Recipe, Respond, Scope, SenderAnswer, Workspace
+from relay.sources.decode import decode_event
+from relay.store import Ended, Store
+
+#: How often a waiting answer looks by itself: what rings may be lost.
+_LOOK_SECONDS = 0.25
+
+_RECONNECT_SECONDS = 0.5
+
+#: Statuses after which nothing more comes without an operator.
+_FINAL = (Status.DELIVERED, Status.SKIPPED, Status.DISCARDED, Status.DEAD)
+
+
+class Responder:
+    """Answers for the recipes of a workspace that say `respond`."""
+
+    def __init__(self, workspace: Workspace, store: Store) -> None:
+        self._store = store
+        self._bell = _Bell(store)
+        self._log = log.get()
+        self.use(workspace)
+
+    def use(self, workspace: Workspace) -> None:
+        """Answer by these recipes from now on."""
+        self._workspace = workspace
+        self._recipes = {
+            recipe.catch: (recipe, recipe.respond)
+            for recipe in workspace.recipes.values()
+            if recipe.respond is not None
+        }  # fmt: skip
+
+    def answers(self, source: str) -> bool:
+        return source in self._recipes
+
+    async def respond(self, event: Event, event_id: str, accepted: Answer) -> Answer:
+        """The answer of the source's recipe for an event that has been accepted; `accepted` where it has none to give.
+
+        event_id  of the event that this one is a repeat of, or its own
+        """
+        started = time.monotonic()
+        recipe, respond = self._recipes[event.source]
+        why = ""
+        scope: Scope | None = None
+        try:
+            view = self._view(event)
+            plan = recipe.plan(view)
+            if plan.skipped is not None:
+                return accepted
+            scope = Scope(view, plan.picks)
+            ends, why = await self._wait(recipe, respond, plan, event_id, started + respond.wait.total_seconds())
+            if not why:
+                saved = {step: dict(end.saved) for step, end in ends.items() if end.status is Status.DELIVERED}
+                answer = respond.answer(Scope(view, plan.picks, saved=saved))
+                self._tell(event_id, recipe, started, "")
+                return _as_answer(answer)
+        except (RecipeError, BodyError, StoreError) as error:
+            why = str(error)
+        self._tell(event_id, recipe, started, why)
+        try:
+            # What can't even be picked is a dead letter; the sender has nothing to do with that.
+            return _as_answer(respond.late(scope)) if scope is not None else accepted
+        except RecipeError as error:
+            self._log.warning("answer.failed", event_id=event_id, recipe=recipe.id, why=str(error))
+            return accepted
+
+    def _view(self, event: Event) -> EventView:
+        # Taken out of relay.yaml while this request was under way, perhaps.
+        source = self._workspace.sources.get(event.source)
+        body = decode_event(event, source.config if source is not None else None)
+        view = EventView(event, body)
+        if source is not None and source.event_type is not None:
+            with contextlib.suppress(RecipeError):
+                kind = one_word(source.event_type.evaluate(Scope(view)), 200)
+                view = EventView(replace(event, type=kind), body)
+        return view
+
+    async def _wait(
+        self, recipe: Recipe, respond: Respond, plan: Plan, event_id: str, until: float
+    ) -> tuple[dict[str, Ended], str]:
+        """What became of the steps that the answer uses, and why it can't be made in time; "" where it can."""
+        skipped = {step.step: step.skipped for step in plan.steps if step.skipped is not None}
+        for step in respond.uses:
+            if step in respond.hard and all(one.skipped for one in plan.steps if one.step == step):
+                return {}, f"{step} was skipped: {skipped[step]}"
+        ids = {
+            step: [delivery_id(event_id, recipe.id, step, one.item) for one in plan.steps if one.step == step]
+            for step in respond.uses
+        }
+        with self._bell.listening(event_id) as rung:
+            while True:
+                found = await self._ends(ids)
+                ends = {step: together(some) if _is_group(recipe, step) else some[0] for step, some in found.items()}
+                missing = [s for s, end in ends.items() if s in respond.hard and end.status is not Status.DELIVERED]
+                if all(end.status in _FINAL for some in found.values() for end in some):
+                    why = "; ".join(f"{step} is {ends[step].status.value}" for step in missing)
+                    return ends, why
+                failed = [step for step in missing if all(end.status in _FINAL for end in found[step])]
+                left = until - time.monotonic()
+                if failed or left <= 0:
+                    waited = f"after {respond.wait.total_seconds():g} s"
+                    return ends, "; ".join(
+                        f"{step} is {ends[step].status.value} {waited}" for step in missing
+                    ) or waited
+                await rung(min(left, _LOOK_SECONDS))
+
+    async def _ends(self, ids: Mapping[str, Sequence[str]]) -> dict[str, list[Ended]]:
+        flat = [id_ for some in ids.values() for id_ in some]
+        ends = iter(await self._store.ends(flat, missing=Status.WAITING))
+        return {step: [next(ends) for _ in some] for step, some in ids.items()}
+
+    def _tell(self, event_id: str, recipe: Recipe, started: float, late: str) -> None:
+        took_ms = round((time.monotonic() - started) * 1000, 1)
+        self._log.info("event.answered", event_id=event_id, recipe=recipe.id, late=late, took_ms=took_ms)
+
+    async def aclose(self) -> None:
+        await self._bell.aclose()
+
+
+def _is_group(recipe: Recipe, step: str) -> bool:
+    return recipe.steps[step].foreach is not None
+
+
+def _as_answer(answer: SenderAnswer) -> Answer:
+    return Answer(answer.status, answer.body, answer.headers, answer.content_type)
+
+
+class _Bell:
+    """Hears which events have had a delivery end. One connection for the process, made when it is first needed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._listener: asyncio.Task[None] | None = None
+
+    @contextlib.contextmanager
+    def listening(self, event_id: str) -> Any:
+        """Gives a function that waits until something of the event has ended, or so many seconds."""
+        if self._listener is None:
+            self._listener = asyncio.create_task(self._listen())
+        rung = asyncio.Event()
+        self._waiting.setdefault(event_id, set()).add(rung)
+
+        async def wait(seconds: float) -> None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(rung.wait(), seconds)
+            rung.clear()
+
+        try:
+            yield wait
+        finally:
+            waiting = self._waiting[event_id]
+            waiting.discard(rung)
+            if not waiting:
+                del self._waiting[event_id]
+
+    async def _listen(self) -> None:
+        client = connect_async(self._store.url)
+        try:
+            while True:
+                with contextlib.suppress(*CONNECTION_ERRORS):
+                    async with client.pubsub(ignore_subscribe_messages=True) as channel:
+                        await channel.subscribe(self._store.key("answers"))
+                        async for message in channel.listen():
+                            for rung in self._waiting.get(message["data"].decode(), ()):
+                                rung.set()
+                await asyncio.sleep(_RECONNECT_SECONDS)
+        finally:
+            await client.aclose()
+
+    async def aclose(self) -> None:
+        if self._listener is not None:
+            self._listener.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._listener
