@@ -15,7 +15,7 @@ import orjson
 from bench.processes import BenchError
 from bench.report import Bench, Row, machine, table
 
-MEASURES = ("accept", "endtoend", "lone", "idle", "isolation", "lanes", "start", "deliver")
+MEASURES = ("accept", "endtoend", "lone", "idle", "isolation", "lanes", "start", "deliver", "language")
 
 EXAMPLES = """
 measures:
@@ -27,6 +27,7 @@ measures:
   lanes      the lanes' broker beside Dramatiq's own
   start      seconds to the first 202
   deliver    deliveries a CPU-second of the worker
+  language   events routed and rendered a CPU-second, and what takes it
 
 examples:
   python -m bench                        everything, about ten minutes
