@@ -220,10 +220,8 @@ async def send_once(
 
 def saved_of(step: Step, reply: Reply, scope: Scope) -> tuple[dict[str, JSON], str]:
     """What the recipe keeps of the reply. It has been delivered: a save that can't be made is told, not retried."""
-    try:
-        return step.saved(reply.body, scope), ""
-    except RecipeError as error:
-        return {}, f"; but save failed: {error}"
+    saved, wrong = step.saved(reply.body, scope)
+    return saved, f"; but save failed: {wrong}" if wrong is not None else ""
 
 
 def outcome_of(error: BaseException) -> Outcome:

@@ -54,15 +54,17 @@ def with_settings(page: str) -> str:
 
 
 def quoted_commands(page: Path) -> list[str]:
-    found, fenced = [], False
-    for line in page.read_text().splitlines():
+    text = page.read_text()
+    # Within a sentence, a command may go over the end of a line.
+    sentences = re.sub(r"^```.*?^```|^    .*?$", "", text, flags=re.DOTALL | re.MULTILINE)
+    found = [" ".join(command.split()) for command in _INLINE.findall(sentences)]
+    fenced = False
+    for line in text.splitlines():
         if line.lstrip().startswith("```"):
             fenced = not fenced
         elif fenced or line.startswith("    "):
             match = _LINE.match(line)
             found += [match[1]] if match else []
-        else:
-            found += _INLINE.findall(line)
     return found
 
 

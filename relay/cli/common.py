@@ -52,6 +52,8 @@ All = Annotated[bool, typer.Option("--all", help="All of them.")]
 
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+#: Columns that are left out where no row has anything in them.
+_RARE = ("item",)
 _WRAPPED = ("summary", "reason", "about", "value", "name")
 
 
@@ -132,6 +134,8 @@ def show(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_json: 
         for row in rows:
             json_line(row)
         return
+    rows = list(rows)
+    columns = [column for column in columns if column not in _RARE or any(row.get(column) for row in rows)]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         # An id that is cut is of no use; what is long and read by people may go over lines.

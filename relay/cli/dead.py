@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="What could not be delivered: list, show, replay, edit, discard, export.")
 
-COLUMNS = ("id", "status", "recipe", "step", "connection", "attempts", "changed_at", "summary")
+COLUMNS = ("id", "status", "recipe", "step", "item", "connection", "attempts", "changed_at", "summary")
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Dead letters' ids.")]
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="What was made of events, and how each attempt went: list, show.")
 
-COLUMNS = ("id", "status", "recipe", "step", "connection", "attempts", "changed_at", "summary")
+COLUMNS = ("id", "status", "recipe", "step", "item", "connection", "attempts", "changed_at", "summary")
 
 Recipe = Annotated[str | None, typer.Option("--recipe", help="Only this recipe's (its file's name).")]
 Step = Annotated[str | None, typer.Option("--step", help="Only this step's.")]

@@ -67,8 +67,8 @@ def try_(
     found = _recipe(workspace, recipe)
     if step is not None and step not in found.steps:
         raise not_known("step", step, found.steps, "--step")
-    taken = _event(settings, workspace, found, event)
     headers = {name.lower(): value for name, value in (_pair(text, ":", "--header") for text in header or ())}
+    taken = _event(settings, workspace, found, event, headers)
     tried = replace(taken.event, headers={**taken.event.headers, **headers})
     given = {name: _json_file(path) for name, path in (_pair(text, "=", "--reply") for text in reply or ())}
     for name in given:
@@ -111,8 +111,13 @@ def _recipe(workspace: Workspace, given: str) -> Recipe:
     return found
 
 
-def _event(settings: Settings, workspace: Workspace, recipe: Recipe, given: str | None) -> _Taken:
-    """A file, an event of a running relay, or that of the recipe's first test."""
+def _event(
+    settings: Settings, workspace: Workspace, recipe: Recipe, given: str | None, headers: Mapping[str, str]
+) -> _Taken:
+    """A file, an event of a running relay, or that of the recipe's first test.
+
+    headers  of the request: a content type among them says what a file is whose ending doesn't
+    """
     from relay.clock import now_ms
     from relay.recipes import sample_event
 
@@ -139,7 +144,7 @@ def _event(settings: Settings, workspace: Workspace, recipe: Recipe, given: str 
         return _Taken(event, f"{given} of {event.source}, received {received} UTC", {})
     if not Path(given).is_file():
         raise ConfigError(f"--event {given}: no such file")
-    return _Taken(sample_event(recipe.catch, Path(given), received_ms=now_ms()), given, {})
+    return _Taken(sample_event(recipe.catch, Path(given), headers=headers, received_ms=now_ms()), given, {})
 
 
 def _rows(trial: Trial) -> Sequence[dict[str, Any]]:

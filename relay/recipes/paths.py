@@ -21,6 +21,9 @@ __all__ = ["At", "Ref", "scan_ref"]
 
 _NAME = re.compile(r"[^\W\d]\w*")
 _MISSING = object()
+#: Among the values, what `$` is called in messages; no name is spelt like it.
+WHOLE = "$"
+
 #: A body may have so many keys that to compare a misspelt one with all of them takes seconds.
 _NEAREST_OF = 1000
 
@@ -81,7 +84,8 @@ class Ref:
         for step in self.steps:
             found = _step(value, step)
             if found is _MISSING:
-                return RecipeError(f"{self.text}: {_what_is_there(value, step, walked)}", self.place)
+                where = values.get(WHOLE, "the body") if walked == "$" else walked
+                return RecipeError(f"{self.text}: {_what_is_there(value, step, where)}", self.place)
             value = found
             walked += _spelt(step, first=walked == "$")
         return RecipeError(f"{self.text} can't be followed through {kind_of(value)}", self.place)
@@ -101,8 +105,7 @@ def _spelt(step: str | int, *, first: bool = False) -> str:
     return f'["{step}"]' if isinstance(step, str) else f"[{step}]"
 
 
-def _what_is_there(value: Any, step: str | int, walked: str) -> str:
-    where = "the body" if walked == "$" else walked
+def _what_is_there(value: Any, step: str | int, where: str) -> str:
     match value:
         case dict() if isinstance(step, str):
             keys = [str(key) for key in value]

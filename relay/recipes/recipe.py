@@ -193,12 +193,17 @@ class Step:
         # A copy: what doesn't depend on the event is made once and shared by every delivery.
         return dict(self.fields.run(scope.values))
 
-    def saved(self, reply_body: JSON, scope: Scope) -> dict[str, Any]:
-        """What `save` takes out of the destination's reply. Raises RecipeError."""
-        if not self.save:
-            return {}
-        values = scope.reply(reply_body).values
-        return {name: expression.of(values) for name, expression in self.save.items()}
+    def saved(self, reply_body: JSON, scope: Scope) -> tuple[dict[str, Any], RecipeError | None]:
+        """What `save` takes out of the destination's reply, and the first of it that can't be taken."""
+        saved: dict[str, Any] = {}
+        wrong: RecipeError | None = None
+        values = scope.reply(reply_body).values if self.save else {}
+        for name, expression in self.save.items():
+            try:
+                saved[name] = expression.of(values)
+            except RecipeError as error:
+                wrong = wrong or error
+        return saved, wrong
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from relay.clock import isoformat
 from relay.model import JSON, Event
+from relay.recipes.paths import WHOLE
 
 
 class EventView:
@@ -58,5 +59,5 @@ class Scope:
         scope = Scope.__new__(Scope)
         scope.view = self.view
         scope.saved = self.saved
-        scope.values = {**self.values, "": body}
+        scope.values = {**self.values, "": body, WHOLE: "the reply"}
         return scope

@@ -149,11 +149,10 @@ class _Trial:
             return self.ended(step, _End(state, why=str(error)), known, error=f"{where}{error}")
         if step.save and not reply:
             return self.ended(step, _End("unknown"), known)
-        try:
-            saved = step.saved(reply[0], scope) if step.save else {}
-        except RecipeError as error:
+        saved, wrong = step.saved(reply[0] if reply else None, scope)
+        if wrong is not None:
             # It has been delivered: a save that can't be made is told, and what needs it fails by itself.
-            return self.ended(step, _End("delivered"), known, error=str(error))
+            return self.ended(step, _End("delivered", saved), known, error=str(wrong))
         return self.ended(step, _End("delivered", saved), known)
 
     def ended(self, step: Step, end: _End, known: dict[str, Any], **what: Any) -> tuple[TryResult, _End]:

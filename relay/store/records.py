@@ -142,6 +142,7 @@ class StoredDelivery:
             "status": self.status.value,
             "recipe": self.recipe,
             "step": self.step,
+            "item": self.item,
             "connection": self.connection,
             "event": self.event_id,
             "attempts": len(self.attempts),
@@ -158,7 +159,6 @@ class StoredDelivery:
             row |= {
                 "attempts": attempts,
                 "version": self.version,
-                "item": self.item,
                 "batch": self.batch,
                 "saved": dict(self.saved),
                 "waits_for": self.waits_for,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -101,17 +102,26 @@ def test_keep_empty_keeps_nulls(recipe: Recipe, view: View) -> None:
 
 def test_a_step_uses_what_another_saved_of_its_reply(recipe: Recipe, view: View) -> None:
     scope = Scope(view(BODY), recipe.plan(view(BODY)).picks)
-    saved = recipe.steps["sheet"].saved({"updates": {"range": "A7"}}, scope)
+    saved, wrong = recipe.steps["sheet"].saved({"updates": {"range": "A7"}}, scope)
 
     fields = recipe.steps["slack"].render(Scope(view(BODY), scope.values, {"sheet": saved}))
 
-    assert saved == {"range": "A7"}
+    assert (saved, wrong) == ({"range": "A7"}, None)
     assert fields == {"title": "Ana left unhappy at 03/04/2026 10:15 (row A7)"}
 
 
 def test_a_reply_that_lacks_what_is_saved_is_an_error_with_its_place(recipe: Recipe, view: View) -> None:
-    with pytest.raises(RecipeError, match=r"low\.yaml:20:14: .*the body; there are `ok`"):
-        recipe.steps["sheet"].saved({"ok": True}, Scope(view(BODY)))
+    saved, wrong = recipe.steps["sheet"].saved({"ok": True}, Scope(view(BODY)))
+    assert saved == {}
+    assert re.match(r"low\.yaml:20:14: .*the reply; there are `ok`", str(wrong))
+
+
+def test_what_the_reply_has_is_saved_though_something_else_is_missing(view: View) -> None:
+    text = "recipe: A\ncatch: c\nsteps:\n  one: {to: x, save: {a: $.a, b: $.b, c: $.c}}\n"
+    saved, wrong = parse_recipe("r", text).steps["one"].saved({"a": 1, "c": 3}, Scope(view(BODY)))
+    assert saved == {"a": 1, "c": 3}
+    assert wrong is not None
+    assert "no `b` in the reply" in str(wrong)
 
 
 def test_what_is_used_without_a_question_mark_is_needed_hard(recipe: Recipe) -> None:
