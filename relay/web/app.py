@@ -22,7 +22,7 @@ from relay import __version__, log
 from relay.catch import Catcher
 from relay.errors import StoreError
 from relay.lanes import machine
-from relay.recipes import Workspace
+from relay.recipes import Workspace, schema
 from relay.recipes.reload import Changes
 from relay.reload import Reloader, ensure_readable
 from relay.respond import Responder
@@ -79,6 +79,9 @@ class App:
         """Another workspace is in force. A request that is under way ends at the entrance by which it came."""
         self.responder.use(workspace)
         self.entrance = self._entrance(workspace)
+        if changes.sources or changes.connections:
+            # An editor that has relay.yaml open completes the names in it a moment later.
+            await asyncio.to_thread(schema.refresh, workspace)
 
     def reload(self) -> None:
         """Look at the folder now."""

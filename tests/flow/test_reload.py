@@ -6,6 +6,7 @@ Real processes: a web process and two workers, each of which watches the folder 
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import socket
 import threading
@@ -171,11 +172,19 @@ def test_a_source_that_is_added_catches_and_one_that_is_taken_away_does_not(benc
         return httpx.post(f"{bench.relay.url}/in/{source}", json={"id": "x"}, headers={"X-Key": "k"}).status_code
 
     assert answers("form") == 404
+    bench.relay.cli("schema", "--write")
+
+    def completed() -> str:
+        """What an editor offers for `catch`."""
+        return json.dumps(json.loads((bench.folder / ".schema" / "recipe.json").read_text())["properties"]["catch"])
+
+    assert '"form"' not in completed()
     root = relay_yaml(bench.sink)
     root["sources"]["form"] = {"verify": {"header": "X-Key", "equals": "k"}}
     took = bench.saved("relay.yaml", root, sources=["form"])
     assert took < IN_FORCE_SECONDS
     assert answers("form") == 202
+    eventually(lambda: '"form"' in completed())
     bench.saved("form.yaml", recipe("f1").replace("catch: chat", "catch: form"), recipes_added=["form"])
     assert answers("form") == 202
     eventually(lambda: "x" in bench.arrived())
