@@ -258,10 +258,20 @@ def test_it_waits_for_the_next_event_tells_where_to_post_and_keeps_it(running: R
     assert json.loads((running.relay.folder / "recipes/samples/next.json").read_text()) == {"name": "after"}
 
 
+def _hears_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_the_waiting_without_a_word_of_python(running: Running) -> None:
     words = [sys.executable, "-m", "relay", "capture", "chat"]
     waiting = subprocess.Popen(
-        words, env=running.relay.environment, cwd=running.relay.folder, stderr=subprocess.PIPE, text=True
+        words,
+        env=running.relay.environment,
+        cwd=running.relay.folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell has what it runs in the background ignore Ctrl-C, and so would we have inherited it.
+        preexec_fn=_hears_ctrl_c,
     )
     assert waiting.stderr is not None
     while "Waiting" not in waiting.stderr.readline():

@@ -41,9 +41,8 @@ def changed(text: str, path: Any, value: Any) -> str:
         # Empty ones.
         ("a:\nb: 1\n", "a", 2, "a: 2\nb: 1\n"),
         ("a: # why\nb: 1\n", "a", 2, "a: 2 # why\nb: 1\n"),
-        ("{a: , b, c: }", "a", 2, "{a: 2 , b, c: }"),
-        ("{a: , b, c: }", "b", "x", "{a: , b: x, c: }"),
-        ("{a: , b, c: }", "c", {"d": 1}, "{a: , b, c: {d: 1} }"),
+        ("{a: , b: 1, c: }", "a", 2, "{a: 2 , b: 1, c: }"),
+        ("{a: , b: 1, c: }", "c", {"d": 1}, "{a: , b: 1, c: {d: 1} }"),
         ("a:\n-\n- 2\n", ("a", 0), "x", "a:\n- x\n- 2\n"),
         # Text in lines.
         ("a: |  # kept\n  x\n  y\n\n# c\nb: 1\n", "a", "z", "a: z  # kept\n\n# c\nb: 1\n"),
