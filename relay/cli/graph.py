@@ -37,9 +37,9 @@ def graph(
     [bold]relay recipes graph --output recipes.svg[/]
     [bold]relay recipes graph closed-chats --format mermaid[/]
     """
-    from relay.recipes.drawing import drawing_of
-    from relay.recipes.drawing_mermaid import MOST_CHARACTERS, MOST_EDGES, edges, mermaid
-    from relay.recipes.drawing_svg import svg
+    from relay.recipes.drawing.diagram import drawing_of
+    from relay.recipes.drawing.mermaid import MOST_CHARACTERS, MOST_EDGES, edges, mermaid
+    from relay.recipes.drawing.svg import svg
 
     workspace = the_workspace(Settings.read({"recipes": recipes}))
     known = sorted([*workspace.recipes, *workspace.broken])
@@ -83,8 +83,8 @@ def clone(
     [bold]relay recipes clone closed-chats closed-chats-us[/]
     [bold]relay recipes clone closed-chats closed-chats-us --source inbox --to crm=drop[/]
     """
-    from relay.recipes.copying import copied
-    from relay.recipes.rehearsal import rehearsed
+    from relay.recipes.drafting.copying import copied
+    from relay.recipes.drafting.rehearsal import rehearsed
 
     settings = Settings.read({"recipes": recipes})
     workspace = the_workspace(settings)

@@ -65,7 +65,7 @@ def capture(
     """
     from relay.cli import taking
     from relay.cli.sampling import free, header_flags, named, quoted, recipes_flag, row_of, say_next, tell, write
-    from relay.recipes.keeping import kept
+    from relay.recipes.masking.keeping import kept
 
     settings = Settings.read({"recipes": recipes, "data": data, "redis_url": redis_url})
     workspace = the_workspace(settings)
@@ -121,9 +121,9 @@ def new(
     """
     from relay.cli import taking
     from relay.cli.sampling import as_tested, header_flags, quoted, recipes_flag, row_of, sample_of, say_next, tell
-    from relay.recipes.draft import Order, draft
-    from relay.recipes.rehearsal import rehearsed
-    from relay.recipes.testing import run_tests
+    from relay.recipes.drafting.draft import Order, draft
+    from relay.recipes.drafting.rehearsal import rehearsed
+    from relay.recipes.trying.testing import run_tests
 
     settings = Settings.read({"recipes": recipes, "data": data, "redis_url": redis_url})
     workspace = the_workspace(settings)

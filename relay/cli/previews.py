@@ -11,8 +11,8 @@ from rich.text import Text
 
 from relay.jsontext import clean
 from relay.recipes.filters import FILTERS
+from relay.recipes.masking.xml_text import laid_out
 from relay.recipes.operators import to_json, to_text
-from relay.recipes.xml_text import laid_out
 
 #: Of a long body, and of a table, so many lines are shown.
 _LINES = 60

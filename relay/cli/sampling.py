@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 from relay.cli.common import confirm, err, out
 from relay.errors import BodyError, ConfigError
 from relay.recipes import sample_event, view_of
-from relay.recipes.keeping import FOLDER, free_name, kept
-from relay.recipes.samples import CONTENT_TYPES
-from relay.recipes.spelling import flow
+from relay.recipes.drafting.spelling import flow
+from relay.recipes.masking.keeping import FOLDER, free_name, kept
+from relay.recipes.trying.samples import CONTENT_TYPES
 from relay.settings import Settings
 
 if TYPE_CHECKING:
     from relay.model import Event
     from relay.recipes import Workspace
-    from relay.recipes.keeping import Kept
+    from relay.recipes.masking.keeping import Kept
 
 
 def sample_of(

@@ -16,8 +16,8 @@ from relay.cli.posting import address, curl
 from relay.errors import BodyError, ConfigError, StoreError
 from relay.model import JSON, Event
 from relay.recipes import Workspace, view_of
-from relay.recipes.keeping import FOLDER, content_type_of
-from relay.recipes.samples import CONTENT_TYPES, SAMPLE_ID, SAMPLE_MOMENT_MS, sample_event
+from relay.recipes.masking.keeping import FOLDER, content_type_of
+from relay.recipes.trying.samples import CONTENT_TYPES, SAMPLE_ID, SAMPLE_MOMENT_MS, sample_event
 from relay.settings import Settings
 from relay.store import Filter, Operators, StoredEvent
 

@@ -17,7 +17,7 @@ from relay.settings import Settings
 
 if TYPE_CHECKING:
     from relay.recipes import TestResult, Workspace
-    from relay.recipes.comparing import Difference
+    from relay.recipes.trying.comparing import Difference
 
 
 def add_to(app: typer.Typer) -> None:

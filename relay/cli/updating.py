@@ -18,8 +18,8 @@ from relay.cli.testing import show_difference
 from relay.errors import ConfigError
 from relay.jsontext import clean
 from relay.recipes import load_workspace, run_tests
-from relay.recipes.comparing import short
-from relay.recipes.updating import Offer, offers, unmet, updated
+from relay.recipes.trying.comparing import short
+from relay.recipes.trying.updating import Offer, offers, unmet, updated
 
 if TYPE_CHECKING:
     from relay.recipes import Recipe, TestResult, Workspace

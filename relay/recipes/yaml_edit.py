@@ -11,7 +11,7 @@ import yaml
 
 from relay.errors import ConfigError, Place
 from relay.model import JSON
-from relay.recipes.comparing import Path
+from relay.recipes.trying.comparing import Path
 from relay.recipes.yaml_tree import parse, plain
 from relay.recipes.yaml_writing import WIDTH, behind, block, identical, inline, key_of, literal
 

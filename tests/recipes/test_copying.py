@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from relay.errors import ConfigError
-from relay.recipes.copying import copied
+from relay.recipes.drafting.copying import copied
 
 TEXT = """\
 # What this is for   (keep me)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from relay.model import JSON
 from relay.recipes import load_workspace, run_tests, sample_event
-from relay.recipes.draft import Order, draft
+from relay.recipes.drafting.draft import Order, draft
 
 RELAY_YAML = {
     "sources": {"chat": {"verify": {"bearer": "${TOKEN}"}, "event_type": '$headers["x-event"]'}},

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relay.recipes import load_workspace
-from relay.recipes.drawing import Drawing, DrawnRecipe, DrawnStep, drawing_of
-from relay.recipes.drawing_layout import Box, Layout, fitted, placed, width_of, wrapped
-from relay.recipes.drawing_mermaid import edges, mermaid
-from relay.recipes.drawing_svg import svg
+from relay.recipes.drawing.diagram import Drawing, DrawnRecipe, DrawnStep, drawing_of
+from relay.recipes.drawing.layout import Box, Layout, fitted, placed, width_of, wrapped
+from relay.recipes.drawing.mermaid import edges, mermaid
+from relay.recipes.drawing.svg import svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -15,7 +15,7 @@ from relay.errors import ConfigError
 from relay.jsontext import dumps
 from relay.model import JSON, Event
 from relay.recipes import load_workspace, sample_event, view_of
-from relay.recipes.keeping import Kept, content_type_of, free_name, kept
+from relay.recipes.masking.keeping import Kept, content_type_of, free_name, kept
 
 RELAY_YAML = """\
 sources:

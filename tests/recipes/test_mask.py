@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from relay.model import JSON
 from relay.recipes.filters import FILTERS
-from relay.recipes.mask import masked_pairs, masked_text, masked_value, masked_xml
-from relay.recipes.meaning import luhn
+from relay.recipes.masking.mask import masked_pairs, masked_text, masked_value, masked_xml
+from relay.recipes.masking.meaning import luhn
 
 CHAT: dict[str, Any] = {
     "conversation": {"id": "c-20260403-0117", "state": "closed", "closed_at": "2026-04-03T10:15:07Z", "rating": 5},

@@ -13,7 +13,7 @@ from relay.connector import connector_class, connector_names
 from relay.errors import ConfigError
 from relay.model import delivery_id
 from relay.recipes import SenderAnswer, Trial, accounts, parse_recipe, sample_event, try_event
-from relay.recipes.samples import SAMPLE_MOMENT_MS, changed
+from relay.recipes.trying.samples import SAMPLE_MOMENT_MS, changed
 
 RECIPE = """\
 recipe: Low ratings

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relay.recipes import Workspace, run_tests
-from relay.recipes.updating import Offer, offers, unmet, updated
+from relay.recipes.trying.updating import Offer, offers, unmet, updated
 from relay.recipes.yaml_tree import parse, plain
 from relay.recipes.yaml_writing import identical
 from tests.recipes.test_yaml_edit import TEXT, VALUE

@@ -9,13 +9,13 @@ from typing import Any
 
 from relay.errors import ConfigError, Place, RecipeError
 from relay.model import JSON
-from relay.recipes.draft_dates import date_filters, is_hinted
+from relay.recipes.drafting.dates import date_filters, is_hinted
+from relay.recipes.drafting.regions import Regions, region_of
+from relay.recipes.drafting.spelling import path_text
 from relay.recipes.expression import compile_expression
 from relay.recipes.filters.text import lower
-from relay.recipes.meaning import Kind, kind_of, word_set, words_of
+from relay.recipes.masking.meaning import Kind, kind_of, word_set, words_of
 from relay.recipes.names import RESERVED, Names
-from relay.recipes.regions import Regions, region_of
-from relay.recipes.spelling import path_text
 
 Path = tuple[str | int, ...]
 

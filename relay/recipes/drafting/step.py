@@ -11,9 +11,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from relay.connector import Action, Connector
-from relay.recipes.draft_fields import Field
-from relay.recipes.meaning import Kind, words_of
-from relay.recipes.spelling import Noted, Said, literal
+from relay.recipes.drafting.fields import Field
+from relay.recipes.drafting.spelling import Noted, Said, literal
+from relay.recipes.masking.meaning import Kind, words_of
 
 #: Settings whose text is for people to read.
 _PROSE = {"text", "message", "body", "note", "comment", "description", "summary", "subject", "title", "content"}

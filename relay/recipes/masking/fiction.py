@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 
 import phonenumbers
 
+from relay.recipes.drafting.regions import region_of
 from relay.recipes.filters.moments import MONTHS
-from relay.recipes.meaning import has_month, luhn
-from relay.recipes.regions import region_of
+from relay.recipes.masking.meaning import has_month, luhn
 
 _NAMES = """
     Robin Alex Sam Jordan Casey Morgan Taylor Jamie Riley Quinn Avery Rowan Skyler Emery Finley Harper Kendall Logan

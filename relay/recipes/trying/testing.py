@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from relay.clock import stopped_at
 from relay.errors import ConfigError, Place
 from relay.model import JSON
-from relay.recipes.comparing import Difference, Path, differences, told
-from relay.recipes.expected import came, unmet
 from relay.recipes.operators import to_json
 from relay.recipes.recipe import Recipe, RecipeTest
-from relay.recipes.samples import SAMPLE_MOMENT_MS, sample_event
-from relay.recipes.trial import try_event
-from relay.recipes.tried import Trial
+from relay.recipes.trying.comparing import Difference, Path, differences, told
+from relay.recipes.trying.expected import came, unmet
+from relay.recipes.trying.samples import SAMPLE_MOMENT_MS, sample_event
+from relay.recipes.trying.trial import try_event
+from relay.recipes.trying.tried import Trial
 from relay.recipes.workspace import Workspace
 from relay.recipes.yaml_tree import Node, plain
 

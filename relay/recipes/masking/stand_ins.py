@@ -9,9 +9,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from relay.recipes import fiction
-from relay.recipes.fiction import FIRST_NAMES, LAST_NAMES
-from relay.recipes.meaning import Kind
+from relay.recipes.masking import fiction
+from relay.recipes.masking.fiction import FIRST_NAMES, LAST_NAMES
+from relay.recipes.masking.meaning import Kind
 
 #: Numbers that give somebody away wherever they stand; shorter ones stand anywhere by chance.
 _TELLING = (Kind.PHONE, Kind.CARD, Kind.NUMBER_OF_PERSON, Kind.IP)

@@ -10,7 +10,7 @@ from typing import Any
 import phonenumbers
 
 from relay.recipes.filters.countries import country_code
-from relay.recipes.meaning import words_of
+from relay.recipes.masking.meaning import words_of
 
 Path = Sequence[str | int]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping as Map
 
 from relay.errors import ConfigError, Place
-from relay.recipes.spelling import Said, scalar
+from relay.recipes.drafting.spelling import Said, scalar
 from relay.recipes.words import unknown
 from relay.recipes.yaml_tree import Mapping, Node, Scalar, parse
 

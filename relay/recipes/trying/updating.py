@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from relay.errors import ConfigError
 from relay.model import JSON
-from relay.recipes.comparing import Difference, Unknown, short
 from relay.recipes.recipe import Recipe
-from relay.recipes.testing import TestResult
+from relay.recipes.trying.comparing import Difference, Unknown, short
+from relay.recipes.trying.testing import TestResult
 from relay.recipes.workspace import Workspace
 from relay.recipes.yaml_edit import edited
 

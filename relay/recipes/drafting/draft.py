@@ -16,14 +16,14 @@ from relay.model import JSON, Event
 from relay.recipes import schema
 from relay.recipes.accounts import Connection
 from relay.recipes.clear_secrets import shaped_secrets
-from relay.recipes.draft_fields import Field, Listed, fields_of, snake
-from relay.recipes.draft_step import WithDraft, actions_of, columns, step_name
-from relay.recipes.meaning import words_of
+from relay.recipes.drafting.fields import Field, Listed, fields_of, snake
+from relay.recipes.drafting.rehearsal import rehearsed
+from relay.recipes.drafting.spelling import WIDTH, Noted, Said, block, comment, flow, path_text, scalar
+from relay.recipes.drafting.step import WithDraft, actions_of, columns, step_name
+from relay.recipes.masking.meaning import words_of
 from relay.recipes.recipe import MOST_ITEMS
-from relay.recipes.rehearsal import rehearsed
-from relay.recipes.spelling import WIDTH, Noted, Said, block, comment, flow, path_text, scalar
-from relay.recipes.trial import try_event, view_of
-from relay.recipes.tried import TryResult
+from relay.recipes.trying.trial import try_event, view_of
+from relay.recipes.trying.tried import TryResult
 from relay.recipes.workspace import Workspace
 
 #: Keys whose values tell one kind of event from another.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from relay.recipes.drawing import Drawing, DrawnRecipe
+from relay.recipes.drawing.diagram import Drawing, DrawnRecipe
 
 #: Mermaid's own limits, unless whoever shows the page has raised them (`maxEdges`, `maxTextSize`).
 MOST_EDGES = 500

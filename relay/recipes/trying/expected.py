@@ -10,7 +10,8 @@ from typing import Any
 from relay.errors import Place
 from relay.model import JSON
 from relay.recipes import yaml_tree
-from relay.recipes.comparing import (
+from relay.recipes.recipe import Step
+from relay.recipes.trying.comparing import (
     UNKNOWN,
     Difference,
     Path,
@@ -22,8 +23,7 @@ from relay.recipes.comparing import (
     short,
     told,
 )
-from relay.recipes.recipe import Step
-from relay.recipes.tried import Trial, TryResult
+from relay.recipes.trying.tried import Trial, TryResult
 from relay.recipes.words import listed
 from relay.recipes.yaml_tree import Mapping, Node, plain
 

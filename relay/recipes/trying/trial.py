@@ -16,7 +16,7 @@ from relay.recipes.parse_step import step_roots
 from relay.recipes.recipe import Plan, PlannedStep, Recipe, Step
 from relay.recipes.respond import Respond
 from relay.recipes.scope import EventView, Scope
-from relay.recipes.tried import Trial, TryAnswer, TryResult
+from relay.recipes.trying.tried import Trial, TryAnswer, TryResult
 from relay.recipes.workspace import Workspace
 from relay.sources.decode import decode_event
 from relay.units import format_duration

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
-from relay.recipes.drawing import Drawing, DrawnStep
-from relay.recipes.drawing_layout import (
+from relay.recipes.drawing.diagram import Drawing, DrawnStep
+from relay.recipes.drawing.layout import (
     LINE,
     MARGIN,
     TOP,

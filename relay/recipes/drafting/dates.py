@@ -8,7 +8,7 @@ from datetime import UTC
 from typing import Any
 
 from relay.recipes.filters.moments import read, to_moment
-from relay.recipes.meaning import word_set
+from relay.recipes.masking.meaning import word_set
 
 _HINTS = word_set(
     "at date time timestamp created updated closed opened started ended on when day received sent due expires born dob "

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from relay.recipes.drawing import Drawing, DrawnRecipe, DrawnStep
+from relay.recipes.drawing.diagram import Drawing, DrawnRecipe, DrawnStep
 
 #: More recipes than this are drawn in sections, and no section has more.
 _MOST_TOGETHER = 12

@@ -18,10 +18,10 @@ from python_multipart.multipart import parse_options_header
 from relay import jsontext
 from relay.errors import BodyError, ConfigError
 from relay.model import JSON, Event
-from relay.recipes import xml_text
 from relay.recipes.accounts import Source
-from relay.recipes.mask import Masked, masked_pairs, masked_text, masked_value, masked_xml
-from relay.recipes.samples import CONTENT_TYPES
+from relay.recipes.masking import xml_text
+from relay.recipes.masking.mask import Masked, masked_pairs, masked_text, masked_value, masked_xml
+from relay.recipes.trying.samples import CONTENT_TYPES
 from relay.sources.charset import to_text
 from relay.sources.decode import decode
 from relay.sources.json_body import decode_json

@@ -14,11 +14,11 @@ from typing import Any
 from relay.errors import BodyError
 from relay.jsontext import dumps
 from relay.model import JSON
-from relay.recipes import xml_text
-from relay.recipes.meaning import Kind, kind_of
-from relay.recipes.regions import Regions
-from relay.recipes.spelling import path_text
-from relay.recipes.stand_ins import StandIns
+from relay.recipes.drafting.regions import Regions
+from relay.recipes.drafting.spelling import path_text
+from relay.recipes.masking import xml_text
+from relay.recipes.masking.meaning import Kind, kind_of
+from relay.recipes.masking.stand_ins import StandIns
 from relay.sources.json_body import decode_json
 
 Path = tuple[str | int, ...]

@@ -1,0 +1,1 @@
+"""Events as samples, and personal data in them masked."""
