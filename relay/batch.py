@@ -7,6 +7,7 @@ call because of what is in it, the batch is sent again in two halves, until the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -22,13 +23,12 @@ from relay.errors import BodyError, ConfigError, DeliveryError, PermanentError, 
 from relay.jsontext import dumps
 from relay.messages import BATCH_ID, BatchJob
 from relay.model import JSON, Attempt, Fate, Outcome, Status
-from relay.prepare import Preparer, scope_of, skip_reason, step_of
-from relay.recipes import EventView, Recipe, Scope, Step, Workspace
+from relay.prepare import Preparer, fits, scope_of, single_needs, skip_reason, step_of
+from relay.recipes import Recipe, Scope, Step, Workspace
 from relay.retry import DEFAULT_POLICY, Dead, Hold, RetryAt, decide
 from relay.route import row_of
 from relay.store import (
     ClosedBatch,
-    Ended,
     Settled,
     SettledBatch,
     Store,
@@ -53,8 +53,6 @@ class _Row:
 
     delivery: StoredDelivery
     step: Step | None = None
-    view: EventView | None = None
-    before: Mapping[str, Ended] | None = None
     scope: Scope | None = None
     fields: dict[str, Any] | None = None
     sent: Mapping[str, Any] | None = None
@@ -141,14 +139,15 @@ class Batcher:
         if recipe is None or step is None or step.batch is None:
             # The recipe doesn't batch any more: what had gathered goes now, each row by its own version.
             return "", 0
+        # What was gathered for another connection goes there: by the version that says so.
+        version = recipe.version if connection_lane(step.to) == job.lane else ""
         if stored.closed or stored.at_once:
-            return recipe.version, 0
-        return recipe.version, to_ms(step.batch.closes(from_ms(stored.opened_ms), recipe.tzinfo))
+            return version, 0
+        return version, to_ms(step.batch.closes(from_ms(stored.opened_ms), recipe.tzinfo))
 
     # -- rendering
 
     async def _send(self, sending: _Sending) -> None:
-        await self._load(sending)
         await self._render(sending)
         living = sending.living
         if not living:
@@ -170,61 +169,56 @@ class Batcher:
         except (DeliveryError, ConfigError) as error:
             await self._fail(sending, error)
 
-    async def _load(self, sending: _Sending) -> None:
-        """The recipe, the event and the predecessors of each row."""
-        views: dict[str, EventView | None] = {}
-        for row in sending.rows:
-            event = row.delivery.event_id
-            views[event] = views.get(event) or self._preparer.cached(event)
-        missing = [event for event, view in views.items() if view is None]
-        stored = dict(zip(missing, await self._store.events(missing), strict=True))
-        needed = [need for row in sending.rows for need in row.delivery.needs.values() if isinstance(need, str)]
-        ends = dict(zip(needed, await self._store.ends(needed), strict=True))
-        for number, row in enumerate(sending.rows):
-            await _let_others(number)
-            delivery = row.delivery
-            try:
-                recipe = await self._recipe(sending, delivery)
-                row.step = step_of(recipe, delivery.step)
-                single = [ends[need] for need in delivery.needs.values() if isinstance(need, str)]
-                row.before = await self._preparer.before(delivery, delivery.needs, single)
-                event = delivery.event_id
-                row.view = await self._preparer.view(delivery, views[event], stored.get(event))
-                if not delivery.edits and not delivery.edited:
-                    views[event] = row.view
-                row.scope = scope_of(recipe, row.step, row.view, delivery, row.before)
-                reason = skip_reason(row.step, row.scope, row.before)
-                if reason is not None:
-                    row.end = Settled("skipped", reason, "when")
-            except (DeliveryError, RecipeError, BodyError) as error:
-                row.end = _row_failed(sending, row, error)
-
-    async def _recipe(self, sending: _Sending, delivery: StoredDelivery) -> Recipe:
-        """The version that the batch was closed with, so that all its rows look alike; else the row's own."""
-        version = sending.batch.version
-        if version and version != delivery.version:
-            try:
-                return await self._preparer.recipe(delivery.recipe, version)
-            except (PermanentError, ConfigError):
-                pass
-        return await self._preparer.recipe(delivery.recipe, delivery.version)
-
     async def _render(self, sending: _Sending) -> None:
-        """Once more without those that can't be, where `$batch.count` has been told wrong by them."""
+        """What each row sends. Once more without those that can't be made, where they made `$batch.count` wrong."""
         while True:
             living = sending.living
             batch: dict[str, JSON] = {"time": isoformat(sending.batch.closed_ms), "count": len(living)}
-            for number, row in enumerate(living):
-                await _let_others(number)
-                assert row.scope is not None
-                assert row.step is not None
-                row.scope.values["batch"] = batch
-                try:
-                    row.fields = row.step.render(row.scope)
-                except RecipeError as error:
-                    row.end = _row_failed(sending, row, error)
+            for start in range(0, len(living), _ROWS_AT_ONCE):
+                await self._render_some(sending, living[start : start + _ROWS_AT_ONCE], batch)
             if len(sending.living) == len(living) or not any(_counts(row.step) for row in living if row.step):
                 return
+
+    async def _render_some(self, sending: _Sending, rows: Sequence[_Row], batch: Mapping[str, JSON]) -> None:
+        """Their events are read, decoded and let go: those of a whole batch may be more than there is room for."""
+        cached = {row.delivery.event_id: self._preparer.cached(row.delivery.event_id) for row in rows}
+        missing = [event for event, view in cached.items() if view is None]
+        stored = dict(zip(missing, await self._store.events(missing), strict=True))
+        needed = [need for row in rows for need in single_needs(row.delivery.needs)]
+        ends = dict(zip(needed, await self._store.ends(needed), strict=True))
+        for row in rows:
+            delivery = row.delivery
+            event = delivery.event_id
+            try:
+                recipe = await self._recipe(sending, delivery)
+                step = row.step = step_of(recipe, delivery.step)
+                view = await self._preparer.view(delivery, cached[event], stored.get(event))
+                if not delivery.edits and not delivery.edited:
+                    cached[event] = view
+                before = await self._preparer.before(recipe, step, view, delivery, ends)
+                scope = scope_of(recipe, step, view, delivery, before, batch)
+                reason = skip_reason(step, scope, before)
+                if reason is not None:
+                    row.end = Settled("skipped", reason, "when")
+                else:
+                    row.fields = step.render(scope)
+                    # The reply is looked at with it.
+                    row.scope = scope if step.save else None
+            except (DeliveryError, RecipeError, BodyError, ConfigError) as error:
+                row.end = _row_failed(sending, row, error)
+
+    async def _recipe(self, sending: _Sending, delivery: StoredDelivery) -> Recipe:
+        """The version that the batch was closed with, so that all its rows look alike.
+
+        The row's own where that doesn't fit the row, or can't be read.
+        """
+        version = sending.batch.version
+        if version and version != delivery.version:
+            with contextlib.suppress(PermanentError, ConfigError):
+                recipe = await self._preparer.recipe(delivery.recipe, version)
+                if fits(recipe, step_of(recipe, delivery.step), delivery):
+                    return recipe
+        return await self._preparer.recipe(delivery.recipe, delivery.version)
 
     async def _check(self, sending: _Sending, connector: Connector[Any]) -> None:
         """Each row as a call of its own, never sent: what the connector refuses of one is that row's dead letter."""
@@ -252,8 +246,7 @@ class Batcher:
         outcome = Outcome(Fate.DELIVERED, reply.summary, status=reply.status)
         rows = sending.ended
         for row in living:
-            assert row.scope is not None
-            saved, note = saved_of(step, reply, row.scope)
+            saved, note = saved_of(step, reply, row.scope) if row.scope is not None else ({}, "")
             attempt = _attempt(sending, row, replace(outcome, summary=reply.summary + note), reply.received)
             rows.append((row.delivery.id, Settled("delivered", reply.summary + note, attempt=attempt, saved=saved)))
         await self._settle(sending.job, SettledBatch("done", rows))
@@ -382,6 +375,9 @@ def _row_failed(sending: _Sending, row: _Row, error: Exception) -> Settled:
 def _attempt(sending: _Sending, row: _Row, outcome: Outcome, received: Mapping[str, Any]) -> Attempt:
     """The row's own part of what was sent, and the call it was a part of."""
     where = {"batch": sending.job.batch, "rows": len(sending.rows)}
+    if received and row is not sending.rows[0] and row.end is None:
+        # Thousands of rows would keep the same reply.
+        received = {"as": sending.rows[0].delivery.id}
     took_ms = (time.perf_counter() - sending.clock) * 1000
     number = len(row.delivery.attempts) + 1
     return Attempt(number, sending.started_ms, took_ms, outcome, {**(row.sent or {}), **where}, received)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
+from relay import log
 from relay.connector import Connector, Context, connector_class
 from relay.errors import HoldError
 from relay.lanes import LaneLimits
@@ -73,13 +75,21 @@ class Connections:
         """Those that `renew` gave."""
         for connector in connectors:
             self._outdated.remove(connector)
-            await connector.aclose()
+        await _close_all(connectors)
 
     async def aclose(self) -> None:
-        for connector in (*self._connectors.values(), *self._outdated):
-            await connector.aclose()
+        connectors = [*self._connectors.values(), *self._outdated]
         self._connectors.clear()
         self._outdated.clear()
+        await _close_all(connectors)
+
+
+async def _close_all(connectors: Sequence[Connector[Any]]) -> None:
+    """One that can't be closed keeps no other open."""
+    ended = await asyncio.gather(*(connector.aclose() for connector in connectors), return_exceptions=True)
+    for connector, error in zip(connectors, ended, strict=True):
+        if isinstance(error, Exception):
+            log.get().error("worker.connector_mistake", connector=connector.name, exc_info=error)
 
 
 def lane_limits(workspace: Workspace) -> list[LaneLimits]:

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from relay import log
@@ -99,8 +99,9 @@ class Deliverer:
         try:
             recipe = await self.preparer.recipe(delivery.recipe, delivery.version)
             step = step_of(recipe, delivery.step)
-            before = await self.preparer.before(delivery, needs, ends)
             view = await self.preparer.view(delivery, cached, stored)
+            ended = dict(zip(single_needs(needs), ends, strict=True))
+            before = await self.preparer.before(recipe, step, view, replace(delivery, needs=needs), ended)
             # Replayed where its step is in no recipe any more: a batch of one.
             alone: dict[str, JSON] | None = (
                 {"time": isoformat(started_ms), "count": 1} if step.batch is not None else None

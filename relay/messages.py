@@ -16,7 +16,7 @@ DELIVER_ACTOR = "deliver"
 BATCH_ACTOR = "deliver_batch"
 
 #: Where a batch's id goes into its message: the store names it when its first row comes.
-BATCH_ID = "BATCH-ID"
+BATCH_ID = "\0batch\0"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 from relay.errors import PermanentError
 from relay.memory import DecodedEvents
 from relay.model import JSON, Status, delivery_id
-from relay.recipes import EventView, Recipe, Scope, Step, Workspace, as_it_was
+from relay.recipes import EventView, Recipe, Scope, Step, Workspace, as_it_was, step_roots
 from relay.route import latest_edit, with_edit
 from relay.sources.decode import decode_event
 from relay.store import Ended, Store, StoredDelivery, StoredEvent
@@ -61,21 +61,29 @@ class Preparer:
         return view
 
     async def before(
-        self, delivery: StoredDelivery, needs: Mapping[str, str | int], ends: Sequence[Ended]
+        self, recipe: Recipe, step: Step, view: EventView, delivery: StoredDelivery, ends: Mapping[str, Ended]
     ) -> dict[str, Ended]:
         """What became of the steps that a delivery needs.
 
-        ends  of those needs that are single deliveries, in their order
+        ends  of those that are single deliveries, by their ids
         """
-        single = iter(ends)
         found = {}
-        for step, need in needs.items():
-            if isinstance(need, str):
-                found[step] = next(single)
-                continue
-            ids = [delivery_id(delivery.event_id, delivery.recipe, step, str(item)) for item in range(need)]
-            found[step] = together(await self._store.ends(ids))
+        read = step_roots(step)
+        for need, of in delivery.needs.items():
+            if isinstance(of, str):
+                found[need] = ends[of]
+            elif need in read:
+                found[need] = await self._items(recipe, need, of, view, delivery)
         return found
+
+    async def _items(self, recipe: Recipe, step: str, number: int, view: EventView, delivery: StoredDelivery) -> Ended:
+        """All items of a step as one; once an event, for each item of another step may ask."""
+        key = ("together", recipe.id, recipe.version, step)
+        if key not in view.made:
+            ids = [delivery_id(delivery.event_id, delivery.recipe, step, str(item)) for item in range(number)]
+            view.made[key] = together(await self._store.ends(ids))
+        ended: Ended = view.made[key]
+        return ended
 
 
 def together(items: Sequence[Ended]) -> Ended:
@@ -122,6 +130,19 @@ def skip_reason(step: Step, scope: Scope, before: Mapping[str, Ended]) -> str | 
         if name in step.hard_needs and ended.status in (Status.SKIPPED, Status.DISCARDED):
             return f"it uses what {name} saves, and {name} was {ended.status.value}"
     return step.when_reason(scope) if step.needs else None
+
+
+def fits(recipe: Recipe, step: Step, delivery: StoredDelivery) -> bool:
+    """Whether a delivery that another version of the recipe made has what this one's step takes.
+
+    That is an item where it runs once per item, and predecessors of the same kind.
+    """
+    if (step.foreach is None) != (delivery.item == ""):
+        return False
+    return all(
+        isinstance(delivery.needs.get(need), int if recipe.steps[need].foreach is not None else str)
+        for need in step.needs
+    )
 
 
 def single_needs(needs: Mapping[str, str | int]) -> list[str]:

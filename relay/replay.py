@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from relay.errors import ConfigError
 from relay.messages import BATCH_ID, BatchJob, DeliverJob, RouteJob
-from relay.model import ROUTE_STEP, delivery_id
+from relay.model import ROUTE_STEP
+from relay.prepare import fits
 from relay.recipes import Recipe, Workspace, as_it_was
 from relay.route import row_of
 from relay.store import (
@@ -46,7 +47,8 @@ class Plan:
 class Replayer:
     """Replays by the recipes of a workspace.
 
-    version  `newest`: the recipe as it is now, where it still has the step; `same`: as the delivery was routed with
+    version  `newest`: the recipe as it is now, where it still has the step, and the delivery has what that takes; else,
+             and with `same`, as the delivery was routed with
     """
 
     def __init__(self, operators: Operators, workspace: Workspace, who: str, version: str = NEWEST) -> None:
@@ -67,6 +69,8 @@ class Replayer:
         """How many were queued, hastened, in_flight, blocked, discarded, missing."""
         await self.keep_versions()
         results: Counter[str] = Counter()
+        # By their events' time: what a recipe orders is replayed in that order.
+        deliveries = sorted(deliveries, key=lambda one: one.event_id)
         for start in range(0, len(deliveries), _BATCH):
             batch = deliveries[start : start + _BATCH]
             results.update(await asyncio.gather(*(self._one(delivery) for delivery in batch)))
@@ -119,7 +123,7 @@ class Replayer:
     async def _step_plan(self, delivery: StoredDelivery) -> Plan:
         recipe = await self._recipe(delivery)
         step = recipe.steps.get(delivery.step) if recipe is not None else None
-        if recipe is None or step is None:
+        if recipe is None or step is None or not fits(recipe, step, delivery):
             job = DeliverJob(delivery.id, delivery.lane, delivery.event_id, delivery.needs)
             return Plan("", delivery.connection, DELIVER_QUEUE, delivery.lane, job.payload())
         lane = connection_lane(step.to)
@@ -128,7 +132,7 @@ class Replayer:
             job_of_batch = BatchJob(BATCH_ID, lane, recipe.id, step.id)
             row = row_of(recipe, step, step.batch)
             return Plan(recipe.version, step.to, DELIVER_QUEUE, lane, job_of_batch.payload(), row)
-        needs = {need: self._need(delivery, recipe, need) for need in step.needs}
+        needs = {need: delivery.needs[need] for need in step.needs}
         job = DeliverJob(delivery.id, lane, delivery.event_id, needs)
         return Plan(recipe.version, step.to, DELIVER_QUEUE, lane, job.payload())
 
@@ -145,11 +149,3 @@ class Replayer:
                     known = self._workspace
                     self._versions[key] = as_it_was(delivery.recipe, text, known.retries, known.tables)
         return self._versions[key]
-
-    def _need(self, delivery: StoredDelivery, recipe: Recipe, need: str) -> str | int:
-        """A predecessor's delivery, or how many items it has; one that the recipe did not have then was never made."""
-        known = delivery.needs.get(need)
-        is_group = recipe.steps[need].foreach is not None
-        if is_group:
-            return known if isinstance(known, int) else 0
-        return known if isinstance(known, str) else delivery_id(delivery.event_id, recipe.id, need)

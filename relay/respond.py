@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from relay import log
@@ -38,6 +38,8 @@ class Responder:
         self._store = store
         self._bell = _Bell(store)
         self._log = log.get()
+        self._waits: set[asyncio.Future[str]] = set()
+        self._stopping = False
         self.use(workspace)
 
     def use(self, workspace: Workspace) -> None:
@@ -49,13 +51,24 @@ class Responder:
             if recipe.respond is not None
         }  # fmt: skip
 
-    def answers(self, source: str) -> bool:
-        return source in self._recipes
+    def recipe(self, source: str) -> str | None:
+        """The id of the recipe that answers for a source."""
+        found = self._recipes.get(source)
+        return found[0].id if found is not None else None
 
-    async def respond(self, event: Event, event_id: str, accepted: Answer) -> Answer:
+    def stop(self) -> None:
+        """The process ends: whoever waits is answered now, and nobody is kept waiting any more."""
+        self._stopping = True
+        for wait in self._waits:
+            _end(wait, "relay is stopping")
+
+    async def respond(
+        self, event: Event, event_id: str, accepted: Answer, gone: asyncio.Future[None] | None = None
+    ) -> Answer:
         """The answer of the source's recipe for an event that has been accepted; `accepted` where it has none to give.
 
         event_id  of the event that this one is a repeat of, or its own
+        gone      done when the sender has hung up
         """
         started = time.monotonic()
         recipe, respond = self._recipes[event.source]
@@ -67,7 +80,8 @@ class Responder:
             if plan.skipped is not None:
                 return accepted
             scope = Scope(view, plan.picks)
-            ends, why = await self._wait(recipe, respond, plan, event_id, started + respond.wait.total_seconds())
+            with self._kept_waiting(gone) as over:
+                ends, why = await self._wait(recipe, respond, plan, event_id, started, over)
             if not why:
                 saved = {step: dict(end.saved) for step, end in ends.items() if end.status is Status.DELIVERED}
                 answer = respond.answer(Scope(view, plan.picks, saved=saved))
@@ -94,10 +108,26 @@ class Responder:
                 view = EventView(replace(event, type=kind), body)
         return view
 
+    @contextlib.contextmanager
+    def _kept_waiting(self, gone: asyncio.Future[None] | None) -> Iterator[asyncio.Future[str]]:
+        """Gives what is done when there is nothing to wait for any longer; its result says why."""
+        over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        if self._stopping:
+            _end(over, "relay is stopping")
+        if gone is not None:
+            gone.add_done_callback(lambda _: _end(over, "the sender hung up"))
+        self._waits.add(over)
+        try:
+            yield over
+        finally:
+            self._waits.discard(over)
+
     async def _wait(
-        self, recipe: Recipe, respond: Respond, plan: Plan, event_id: str, until: float
+        self, recipe: Recipe, respond: Respond, plan: Plan, event_id: str, started: float, over: asyncio.Future[str]
     ) -> tuple[dict[str, Ended], str]:
         """What became of the steps that the answer uses, and why it can't be made in time; "" where it can."""
+        if not respond.uses:
+            return {}, ""
         skipped = {step.step: step.skipped for step in plan.steps if step.skipped is not None}
         for step in respond.uses:
             if step in respond.hard and all(one.skipped for one in plan.steps if one.step == step):
@@ -106,22 +136,35 @@ class Responder:
             step: [delivery_id(event_id, recipe.id, step, one.item) for one in plan.steps if one.step == step]
             for step in respond.uses
         }
+        seen = _Seen(recipe, respond)
+        # A task, for a store that is stuck must not keep the sender longer than was said.
+        looking = asyncio.create_task(self._look(ids, event_id, seen))
+        first: set[asyncio.Future[Any]] = {looking, over}
+        try:
+            left = started + respond.wait.total_seconds() - time.monotonic()
+            await asyncio.wait(first, timeout=max(0.0, left), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            looking.cancel()
+        if looking.done():
+            looking.result()
+            return seen.ends, seen.missing()
+        end = over.result() if over.done() else "that is all the time it has"
+        took = f"after {time.monotonic() - started:.3g} s"
+        return seen.ends, "; ".join(part for part in (seen.missing(), seen.trouble, f"{end} {took}") if part)
+
+    async def _look(self, ids: Mapping[str, Sequence[str]], event_id: str, seen: _Seen) -> None:
+        """Until the answer can be made, or never can be. A store that is away may be back in time."""
         with self._bell.listening(event_id) as rung:
             while True:
-                found = await self._ends(ids)
-                ends = {step: together(some) if _is_group(recipe, step) else some[0] for step, some in found.items()}
-                missing = [s for s, end in ends.items() if s in respond.hard and end.status is not Status.DELIVERED]
-                if all(end.status in _FINAL for some in found.values() for end in some):
-                    why = "; ".join(f"{step} is {ends[step].status.value}" for step in missing)
-                    return ends, why
-                failed = [step for step in missing if all(end.status in _FINAL for end in found[step])]
-                left = until - time.monotonic()
-                if failed or left <= 0:
-                    waited = f"after {respond.wait.total_seconds():g} s"
-                    return ends, "; ".join(
-                        f"{step} is {ends[step].status.value} {waited}" for step in missing
-                    ) or waited
-                await rung(min(left, _LOOK_SECONDS))
+                try:
+                    seen.found = await self._ends(ids)
+                    seen.trouble = ""
+                except StoreError as error:
+                    seen.trouble = str(error)
+                else:
+                    if seen.settled():
+                        return
+                await rung(_LOOK_SECONDS)
 
     async def _ends(self, ids: Mapping[str, Sequence[str]]) -> dict[str, list[Ended]]:
         flat = [id_ for some in ids.values() for id_ in some]
@@ -136,8 +179,43 @@ class Responder:
         await self._bell.aclose()
 
 
-def _is_group(recipe: Recipe, step: str) -> bool:
-    return recipe.steps[step].foreach is not None
+@dataclass(slots=True)
+class _Seen:
+    """What was last seen of the deliveries that an answer waits for.
+
+    trouble  why nothing could be seen this time
+    """
+
+    recipe: Recipe
+    respond: Respond
+    found: Mapping[str, list[Ended]] = field(default_factory=dict)
+    trouble: str = ""
+
+    @property
+    def ends(self) -> dict[str, Ended]:
+        """By step; a step for each item of a list counts as one."""
+        return {
+            step: together(some) if self.recipe.steps[step].foreach is not None else some[0]
+            for step, some in self.found.items()
+        }
+
+    def settled(self) -> bool:
+        """Whether waiting on changes nothing: all have ended, or one that is needed has ended badly."""
+        ended = {step for step, some in self.found.items() if all(end.status in _FINAL for end in some)}
+        return ended == set(self.found) or any(step in ended for step in self._lacking())
+
+    def missing(self) -> str:
+        ends = self.ends
+        return "; ".join(f"{step} is {ends[step].status.value}" for step in self._lacking())
+
+    def _lacking(self) -> list[str]:
+        needed = self.respond.hard
+        return [step for step, end in self.ends.items() if step in needed and end.status is not Status.DELIVERED]
+
+
+def _end(wait: asyncio.Future[str], why: str) -> None:
+    if not wait.done():
+        wait.set_result(why)
 
 
 def _as_answer(answer: SenderAnswer) -> Answer:
@@ -190,5 +268,4 @@ class _Bell:
     async def aclose(self) -> None:
         if self._listener is not None:
             self._listener.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._listener
+            await asyncio.gather(self._listener, return_exceptions=True)

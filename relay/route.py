@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from relay import log
@@ -36,6 +37,8 @@ BROKEN = "broken"
 
 #: So many deliveries are written by one exchange: the store does nothing else meanwhile.
 _MOST_WRITTEN = 2_000
+
+_CLOCKS_APART = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +176,17 @@ class Router:
 
     def _recipe(self, recipe: Recipe, view: EventView) -> list[NewDelivery]:
         try:
-            plan = recipe.plan(view)
+            return self._planned(recipe, view)
         except RecipeError as error:
             return [_letter(view.event.id, recipe.id, Status.DEAD, str(error), _cause(error), recipe.version)]
+        except Exception as error:  # noqa: BLE001 - nobody foresaw it, and it is no matter of the other recipes
+            self._log.error("event.mistake", event_id=view.event.id, exc_info=error)
+            cause = f"internal error: {type(error).__name__}"
+            why = f"{cause}: {error}"[:500]
+            return [_letter(view.event.id, recipe.id, Status.DEAD, why, cause, recipe.version)]
+
+    def _planned(self, recipe: Recipe, view: EventView) -> list[NewDelivery]:
+        plan = recipe.plan(view)
         if plan.skipped is not None:
             return [_letter(view.event.id, recipe.id, Status.SKIPPED, plan.skipped, "when", recipe.version)]
         return planned_deliveries(recipe, plan, view.event.id)
@@ -287,7 +298,10 @@ class _Deliveries:
 
 def row_of(recipe: Recipe, step: Step, batch: Batch) -> RowOf:
     """Which batch a delivery of the step joins, and when a new one would be closed."""
-    at_us = 0 if batch.every is not None else to_ms(batch.closes(now(), recipe.tzinfo)) * 1000
+    # The store's clock, which says when a batch was opened, may be a little behind ours: a row just before two o'clock
+    # must not wait for the next day's. One that comes too soon is only looked at and put back.
+    moment = now() - _CLOCKS_APART
+    at_us = 0 if batch.every is not None else to_ms(batch.closes(moment, recipe.tzinfo)) * 1000
     return RowOf(f"{recipe.id}:{step.id}:{connection_lane(step.to)}", batch.most, batch.every, at_us)
 
 

@@ -18,6 +18,7 @@ from relay.recipes.batches import Batch
 from relay.recipes.expression import Expression, compile_expression
 from relay.recipes.names import Names
 from relay.recipes.parse import parse_recipe, version_of
+from relay.recipes.parse_step import step_roots
 from relay.recipes.recipe import BrokenRecipe, Plan, PlannedStep, Problem, Recipe, RecipeTest, Step
 from relay.recipes.reload import as_it_was
 from relay.recipes.respond import Respond, SenderAnswer
@@ -56,6 +57,7 @@ __all__ = [
     "parse_recipe",
     "run_tests",
     "sample_event",
+    "step_roots",
     "try_event",
     "version_of",
     "view_of",

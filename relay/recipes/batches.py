@@ -70,6 +70,8 @@ def read_batch(reader: Reader, node: Node | None) -> Batch | None:
 
 def _times(reader: Reader, node: Node) -> tuple[time, ...]:
     found = []
+    if isinstance(node, Sequence) and not node.items:
+        reader.error(node.place, 'name at least one time of day, such as "02:00"')
     for one in node.items if isinstance(node, Sequence) else [node]:
         match = _TIME.fullmatch(one.text.strip()) if isinstance(one, Scalar) else None
         if match is None:

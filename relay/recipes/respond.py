@@ -37,6 +37,9 @@ CONTENT_TYPES: dict[str, str] = {
     "text": "text/plain; charset=utf-8",
 }
 
+#: HTTP gives these no body: what is sent all the same is taken for the beginning of the next answer.
+BODILESS = (204, 205, 304)
+
 _NOTHING = Value(lambda values: None, (), True)
 
 
@@ -76,17 +79,28 @@ class Respond:
         """Raises RecipeError."""
         headers = {}
         for name, value in self.headers.items():
-            text = to_text(value.run(scope.values))
-            if any(ord(character) < 32 for character in text):
-                raise RecipeError(f"the header {name} would hold a line break", self.place)
-            headers[name] = text
+            headers[name] = self._header(name, to_text(value.run(scope.values)))
         return replace(self._written(self.status, self.body.run(scope.values)), headers=headers)
 
     def late(self, scope: Scope) -> SenderAnswer:
         """Raises RecipeError."""
         return self._written(self.late_status, self.late_body.run(scope.values))
 
+    def _header(self, name: str, text: str) -> str:
+        """Raises RecipeError."""
+        for character in text:
+            code = ord(character)
+            if code < 32 or code == 127:
+                raise RecipeError(f"the header {name} would hold a line break or another control character", self.place)
+            if code > 255:
+                shown = character if character.isprintable() else f"U+{code:04X}"
+                message = f"the header {name} would hold `{shown}`, and a header holds Western European letters only"
+                raise RecipeError(f"{message}; put it into the body, or write `| url_encode` behind it", self.place)
+        return text
+
     def _written(self, status: int, body: JSON) -> SenderAnswer:
+        if status in BODILESS:
+            return SenderAnswer(status, CONTENT_TYPES[self.form], b"")
         try:
             content = _encoded(self.form, body, self.root)
         except ValueError as error:
@@ -128,21 +142,24 @@ def read_respond(reader: Reader, node: Node | None, names: Names) -> Respond | N
     form: Any = reader.choice(mapping.get("as"), "as", tuple(CONTENT_TYPES))
     keep_empty = reader.boolean(mapping.get("keep_empty"), "keep_empty")
     body = _body(reader, mapping, form, names, keep_empty=keep_empty)
+    status = _status(reader, mapping, 200)
+    late_status = 202
     late = reader.mapping(mapping.get("late"), "`late`")
     late_body = Value(lambda values: {"status": "pending"} if form != "text" else "pending", (), True)
     if late is not None:
         reader.known_keys(late, LATE_KEYS)
         late_body = _late_body(reader, late, form, names, keep_empty=keep_empty)
+        late_status = _status(reader, late, late_status)
     headers = _headers(reader, mapping.get("headers"), names)
     used = [ref for value in (body, *headers.values()) for ref in value.refs if ref.root in names.saves]
     return Respond(
         wait=wait,
         form=form,
         root=reader.text(mapping.get("root"), "root") or "response",
-        status=_status(reader, mapping.get("status"), 200),
+        status=status,
         headers=headers,
         body=body,
-        late_status=_status(reader, late.get("status") if late is not None else None, 202),
+        late_status=late_status,
         late_body=late_body,
         uses=tuple(dict.fromkeys(ref.root for ref in used)),
         hard=frozenset(ref.root for ref in used if not ref.optional),
@@ -190,7 +207,9 @@ def _headers(reader: Reader, node: Node | None, names: Names) -> dict[str, Value
     return found
 
 
-def _status(reader: Reader, node: Node | None, default: int) -> int:
+def _status(reader: Reader, mapping: Mapping, default: int) -> int:
+    """The status that is written beside a body."""
+    node = mapping.get("status")
     if node is None:
         return default
     status = plain(node)
@@ -199,4 +218,9 @@ def _status(reader: Reader, node: Node | None, default: int) -> int:
         return default
     if status == 410:
         reader.error(node.place, "410 makes senders switch their webhook off; choose another status")
+    if status in BODILESS and "body" in mapping.values:
+        message = (
+            f"an answer with the status {status} has no body; leave `body` out, or choose another status, such as 200"
+        )
+        reader.error(mapping.values["body"].place, message)
     return status

@@ -147,6 +147,9 @@ class History:
             return 0
         due = {name.decode() for name in old}
         used = due & await self._used(now - grace_ms)
+        if due - used:
+            # Twice, for what is forgotten is gone for good, and other processes change what is looked at.
+            used |= due & await self._used(now - grace_ms)
         if used:
             # Looked at again when as much time has passed.
             await self.store.ask("ZADD", marks, "XX", *_scored(now, used))
@@ -170,11 +173,16 @@ class History:
     async def _used(self, made_before_ms: int) -> set[str]:
         """What kept deliveries name that were made before then. A newer one names nothing that was marked then."""
         found: set[str] = set()
-        seen = 0
-        span = ("ZRANGE", self.store.key("x:d"), "-inf", made_before_ms, "BYSCORE", "LIMIT")
-        while page := await self.store.ask(*span, seen, _PAGE):
-            found |= await self._named([name.decode() for name in page])
-            seen += len(page)
+        index, since = self.store.key("x:d"), "-inf"
+        while page := await self.store.run(_by_score(index, since, made_before_ms, "LIMIT", 0, _PAGE)):
+            last = page[-1][1]
+            # Not by an offset: where a sweep removes entries that were seen, it would skip others. All of the last
+            # score at once, for the next page begins after it.
+            ties = await self.store.run(_by_score(index, last, last))
+            names = list(dict.fromkeys(name for name, _ in chain(page, ties)))
+            for start in range(0, len(names), _PAGE):
+                found |= await self._named(names[start : start + _PAGE])
+            since = f"({last}"
         return found
 
     async def _named(self, deliveries: Sequence[str]) -> set[str]:
@@ -199,6 +207,17 @@ class History:
 
     def _entries(self, recipe: str) -> Command[list[str]]:
         return Command(("LRANGE", self.store.key("h:", recipe), 0, -1), _names)
+
+
+def _by_score(index: str, low: str, high: str | int, *limit: str | int) -> Command[list[tuple[str, str]]]:
+    """(name, score) of each entry, the lowest score first."""
+    return Command(("ZRANGE", index, low, high, "BYSCORE", *limit, "WITHSCORES"), _with_scores)
+
+
+def _with_scores(reply: Any) -> list[tuple[str, str]]:
+    # RESP2 gives a flat list, RESP3 pairs.
+    entries = reply if reply and isinstance(reply[0], list) else list(zip(reply[::2], reply[1::2], strict=True))
+    return [(name.decode(), score.decode() if isinstance(score, bytes) else repr(score)) for name, score in entries]
 
 
 def _scored(score: int, names: Iterable[str]) -> list[str | int]:

@@ -24,6 +24,9 @@ _SWEEP = store_script("sweep")
 _REMEMBER = store_script("remember")
 _ONLY_ONE = store_script("only_one")
 
+#: Deliveries that one act of the sweep forgets: some ten milliseconds.
+_SWEPT_AT_ONCE = 500
+
 #: Which queue a lane belongs to: Dramatiq has one consumer for each.
 ROUTE_QUEUE = "route"
 DELIVER_QUEUE = "deliver"
@@ -198,7 +201,13 @@ class Store(Base):
 
     async def sweep(self, ended_before_ms: int, limit: int = 200) -> int:
         """Forget events whose every delivery ended before then. How many; as many as `limit` says there are more."""
-        return await self.run(Command.call(_SWEEP, self.keys, "", ended_before_ms, limit, read=int))
+        swept, more = 0, True
+        while more:
+            words = ("", ended_before_ms, limit - swept, _SWEPT_AT_ONCE)
+            some, more = await self.run(Command.call(_SWEEP, self.keys, *words, read=lambda reply: reply))
+            swept += some
+            more = more and swept < limit
+        return swept
 
     async def only_one(self, task: str, seconds: float) -> bool:
         """True for one caller in so many seconds: what many workers could do, and one has to."""
@@ -224,6 +233,11 @@ def _delivery_words(d: NewDelivery) -> tuple[Any, ...]:
     key = "" if d.order_key is None else "=" + d.order_key
     return (
         *(d.id, d.recipe, d.version, d.step, d.item, d.connection, d.status.value, summary, cause),
-        *(",".join(d.waits_on), ",".join(d.successors), d.queue, d.lane, d.payload, key, d.edited),
+        *(",".join(d.waits_on), _successors(d), d.queue, d.lane, d.payload, key, d.edited),
         *(orjson.dumps(d.needs), d.group, d.batch.packed() if d.batch is not None else ""),
     )
+
+
+def _successors(d: NewDelivery) -> str:
+    """Those of a group come with its first item."""
+    return ("=" if d.group and d.item == "0" else "") + ",".join(d.successors)

@@ -88,6 +88,11 @@ class App:
         if self.entrance is not None:
             self.reloader.now()
 
+    def stop(self) -> None:
+        """Requests under way are to end soon."""
+        if self.entrance is not None:
+            self.responder.stop()
+
     async def index(self, _: Request) -> Response:
         return PlainTextResponse(f"Relay {__version__}\nPost to /in/<source>. How things are: /readyz\n")
 
@@ -108,6 +113,18 @@ class App:
 
 def _json(status: int, body: dict[str, Any]) -> Response:
     return Response(orjson.dumps(body, option=orjson.OPT_INDENT_2), status, media_type="application/json")
+
+
+class _Server(uvicorn.Server):
+    """Tells the app that the process ends before it waits for the requests under way."""
+
+    def __init__(self, config: uvicorn.Config, app: App) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.stop()
+        await super().shutdown(sockets)
 
 
 def serve(settings: Settings, redis_url: str, listener: socket.socket | None = None) -> None:
@@ -136,4 +153,4 @@ def serve(settings: Settings, redis_url: str, listener: socket.socket | None = N
         timeout_keep_alive=65,
         timeout_graceful_shutdown=round(settings.drain.total_seconds()),
     )
-    uvicorn.Server(config).run(sockets=[listener] if listener is not None else None)
+    _Server(config, app).run(sockets=[listener] if listener is not None else None)

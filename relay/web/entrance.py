@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
 from urllib.parse import parse_qsl
 
 import orjson
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from relay import log
 from relay.catch import Answer, Catcher, answer_refusal, answer_store_error
 from relay.errors import RefusedError, StoreError
+from relay.model import Event
+from relay.recipes.respond import BODILESS
 from relay.respond import Responder
 from relay.sources.inbound import Inbound
 
@@ -45,15 +47,34 @@ class Entrance:
                 url=self._url(scope, headers),
             )
             answer = await self._catcher.catch(source, request, _remote(scope))
-            if answer.event is not None and self._responder.answers(source):
-                answer = await self._responder.respond(answer.event, answer.event_id, answer)
+            recipe = self._responder.recipe(source)
+            if answer.event is None or recipe is None:
+                messages = _messages(answer)
+            else:
+                messages = await self._responded(recipe, answer.event, answer, receive)
         except RefusedError as error:
             self._log.warning("event.refused", source=source[:100], status=error.status, reason=error.reason)
-            answer = answer_refusal(error)
+            messages = _messages(answer_refusal(error))
         except StoreError as error:
             self._log.error("event.refused", source=source[:100], status=503, reason=str(error))
-            answer = answer_store_error(error)
-        await _send(send, answer)
+            messages = _messages(answer_store_error(error))
+        for message in messages:
+            await send(message)
+
+    async def _responded(self, recipe: str, event: Event, accepted: Answer, receive: Receive) -> tuple[Message, ...]:
+        """What the recipe answers. Whatever becomes of that, the sender hears that its event was accepted."""
+        gone = asyncio.create_task(_hung_up(receive))
+        try:
+            return _messages(await self._responder.respond(event, accepted.event_id, accepted, gone))
+        except asyncio.CancelledError:
+            # The process ends, and has waited for this request as long as it may: its last word is said at once.
+            why = "relay is stopping"
+        except Exception as error:  # noqa: BLE001 - an error here is ours; a sender that hears of it sends again
+            why = f"{type(error).__name__}: {error}"
+        finally:
+            gone.cancel()
+        self._log.error("answer.failed", event_id=accepted.event_id, recipe=recipe, why=why)
+        return _messages(accepted)
 
     def _url(self, scope: Scope, headers: dict[str, str]) -> str:
         """The address the sender called: some vendors sign it."""
@@ -93,6 +114,12 @@ async def _read(receive: Receive, declared: str | None, limit: int) -> bytes:
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
+async def _hung_up(receive: Receive) -> None:
+    """Until the sender, whose body has been read, closes the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 def _query(query_string: bytes) -> tuple[tuple[str, str], ...]:
     if not query_string:
         return ()
@@ -104,13 +131,16 @@ def _remote(scope: Scope) -> str:
     return client[0] if client else ""
 
 
-async def _send(send: Send, answer: Answer) -> None:
+def _messages(answer: Answer) -> tuple[Message, ...]:
+    """Raises UnicodeEncodeError, TypeError for what can't be sent; nothing has been sent yet then."""
     body = answer.body if isinstance(answer.body, bytes) else orjson.dumps(answer.body)
-    headers: list[tuple[bytes, bytes]] = [
-        (b"content-type", answer.content_type.encode("latin-1")),
-        (b"content-length", str(len(body)).encode()),
-    ]
+    headers: list[tuple[bytes, bytes]] = []
+    if answer.status in BODILESS:
+        body = b""
+    else:
+        headers.append((b"content-type", answer.content_type.encode("latin-1")))
+    if answer.status not in (204, 304):
+        headers.append((b"content-length", str(len(body)).encode()))
     headers.extend((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items())
-    start: dict[str, Any] = {"type": "http.response.start", "status": answer.status, "headers": headers}
-    await send(start)
-    await send({"type": "http.response.body", "body": body})
+    start: Message = {"type": "http.response.start", "status": answer.status, "headers": headers}
+    return start, {"type": "http.response.body", "body": body}

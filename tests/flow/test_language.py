@@ -1,4 +1,4 @@
-"""The parts of the language that need a running relay: foreach, batch, order_by, respond, types."""
+"""The parts of the language that need a running relay: foreach, batch, order_by, types."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import contextlib
 import json
 import os
 import signal
-import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from relay.testing import Answer, Recorded, RecordingServer
 from tests.harness import Relay, eventually, relay_up, write_workspace
@@ -314,79 +312,6 @@ def test_what_is_ordered_arrives_in_the_order_it_was_caught_through_failures_and
                 if not numbers or numbers[-1] != body["n"]:
                     numbers.append(body["n"])
             assert by_contact == {f"c{number}": list(range(events)) for number in range(contacts)}
-
-
-RESPOND = """
-recipe: Look up and answer
-catch: chat
-when: $.id != 0
-steps:
-  lookup:
-    to: sink
-    with: {path: /lookup, json: {id: $.id}}
-    save: {status: $.status, balance: $.balance}
-respond:
-  wait: %s
-  as: %s
-  body: %s
-  late: {status: 202, body: %s}
-"""
-
-
-SAVED = "{status: $lookup.status, balance: $lookup.balance}"
-
-
-def respond(form: str, body: str, late: str = "{state: pending}", wait: str = "5s") -> dict[str, str]:
-    return {"answer": RESPOND % (wait, form, body, late)}
-
-
-@pytest.mark.parametrize(
-    ("form", "body", "kind", "expected"),
-    [
-        ("json", SAVED, "application/json", {"status": "ok", "balance": 12.5}),
-        ("form", SAVED, "application/x-www-form-urlencoded", "status=ok&balance=12.5"),
-        ("text", '"{{ $lookup.status }}: {{ $lookup.balance }}"', "text/plain; charset=utf-8", "ok: 12.5"),
-    ],
-)  # fmt: skip
-def test_the_sender_gets_what_the_steps_saved(tmp_path: Path, form: str, body: str, kind: str, expected: Any) -> None:
-    late = "{state: pending}" if form != "text" else "later"
-    with RecordingServer(Answer(body={"status": "ok", "balance": 12.5})) as sink:
-        workspace(tmp_path, sink, respond(form, body, late), source={"event_id": "$.id"})
-        with relay_up(tmp_path) as relay:
-            answer = post(relay, {"id": 1})
-            assert answer.status_code == 200, answer.text
-            assert answer.headers["content-type"] == kind
-            assert (answer.json() if form == "json" else answer.text) == expected
-            again = post(relay, {"id": 1})
-            assert again.text == answer.text, "a repeat gets the same answer"
-            assert len(sink.requests) == 1
-            nothing = post(relay, {"id": 0})
-            assert nothing.json()["status"] == "accepted", "the recipe has nothing to say about this one"
-            took = []
-            for number in range(2, 30):
-                started = time.perf_counter()
-                assert post(relay, {"id": number}).status_code == 200
-                took.append((time.perf_counter() - started) * 1000)
-            print(f"answered in {sorted(took)[len(took) // 2]:.1f} ms (median of {len(took)})")
-
-
-def test_an_answer_that_can_not_be_made_in_time_is_the_late_one(tmp_path: Path) -> None:
-    with RecordingServer(Answer(delay_seconds=3, body={"status": "ok", "balance": 1})) as sink:
-        workspace(tmp_path, sink, respond("xml", "{status: $lookup.status}", "{state: pending}", "500ms"))
-        with relay_up(tmp_path) as relay:
-            started = time.monotonic()
-            answer = post(relay, {"id": 1})
-            assert answer.status_code == 202
-            assert "<state>pending</state>" in answer.text
-            assert answer.headers["content-type"].startswith("application/xml")
-            assert 0.4 < time.monotonic() - started < 2.5
-            eventually(lambda: relay.rows("deliveries", "list", "--status", "delivered"))
-            sink.default = Answer(404)
-            started = time.monotonic()
-            assert post(relay, {"id": 2}).status_code == 202
-            assert time.monotonic() - started < 0.45, "a step that failed for good is not waited for"
-            (told,) = [line for line in relay.log("event.answered") if "dead" in line["late"]]
-            assert told["recipe"] == "answer"
 
 
 def test_a_recipe_gets_the_types_it_names_and_a_source_may_have_many_recipes(tmp_path: Path) -> None:

@@ -73,6 +73,8 @@ def plan(recipe: Recipe, body: Any, kind: str = "") -> Plan:
         ({"bottom": "respond: {wait: 5m}"}, "13:17", "a sender is kept waiting for at most 1m"),
         ({"bottom": "respond: {status: 410}"}, "13:19", "410 makes senders switch their webhook off"),
         ({"bottom": "respond: {headers: {Content-Length: 1}}"}, "13:21", "comes from `as`"),
+        ({"bottom": "respond: {status: 204, body: {id: $one.id}}"}, "13:30", "the status 204 has no body"),
+        ({"bottom": "respond: {late: {status: 304, body: x}}"}, "13:37", "the status 304 has no body"),
         ({"bottom": "respond: {late: {body: $one.id}}"}, "13:24", "`late` is answered"),
         ({"bottom": "respond: {body: $one.nmae}"}, "13:17", "the step `one` saves no `nmae`"),
         ({"step": "batch: {every: 1h}", "bottom": "respond: {body: $one.id}"}, "13:10", "can't wait for `one`"),
@@ -266,3 +268,32 @@ def test_a_header_of_an_answer_holds_no_line_break() -> None:
     assert here.respond is not None
     with pytest.raises(RecipeError, match="line break"):
         here.respond.answer(Scope(view({"name": "a\r\nSet-Cookie: b"})))
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("Łukasz", r"X-Name would hold `Ł`, and a header holds Western European letters only; .* `| url_encode`"),
+        ("a\ud800", "X-Name would hold `U\\+D800`"),
+        ("a\x7f", "X-Name would hold a line break or another control character"),
+    ],
+)
+def test_a_header_of_an_answer_holds_what_can_be_sent(name: str, why: str) -> None:
+    made = recipe(bottom='respond: {headers: {X-Name: "$.name"}}').respond
+    assert made is not None
+    with pytest.raises(RecipeError, match=why) as caught:
+        made.answer(Scope(view({"name": name})))
+    assert caught.value.place == made.place
+    encoded = recipe(bottom="respond: {headers: {X-Name: $.name | url_encode}}").respond
+    assert encoded is not None
+    encoded.answer(Scope(view({"name": "Łukasz"}))).headers["X-Name"].encode("ascii")
+    assert made.answer(Scope(view({"name": "José"}))).headers == {"X-Name": "José"}
+
+
+@pytest.mark.parametrize("status", [204, 205, 304])
+def test_an_answer_whose_status_has_no_body_has_none(status: int) -> None:
+    made = recipe(bottom=f"respond: {{status: {status}, late: {{status: {status}}}}}").respond
+    assert made is not None
+    scope = Scope(view({}))
+    assert (made.answer(scope).status, made.answer(scope).body) == (status, b"")
+    assert (made.late(scope).status, made.late(scope).body) == (status, b""), "not the default one either"

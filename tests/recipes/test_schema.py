@@ -245,6 +245,8 @@ MISTAKES = [
     ("a dash in a pick's name", "  name: $.contact.name", "  first-name: $.contact.name"),
     ("an answer that can't be", "tests: []", "respond: {status: 999}"),
     ("an answer that switches webhooks off", "tests: []", "respond: {status: 410}"),
+    ("a body with a status that has none", "tests: []", "respond: {status: 204, body: {a: 1}}"),
+    ("a late body with a status that has none", "tests: []", "respond: {late: {status: 205, body: {a: 1}}}"),
     ("an answer of an unknown form", "tests: []", "respond: {as: yaml}"),
     ("a test without its name", "tests: []", "tests: [{event: a.json, expect: skipped}]"),
     ("a test that expects nothing", "tests: []", "tests: [{name: t, event: a.json}]"),

@@ -38,7 +38,9 @@ def workspace(tmp_path: Path) -> Workspaces:
         config = {"connector": "http", "base_url": "http://127.0.0.1:1", "allow_private": True}
         root = {
             "sources": {"chat": {"verify": {"header": "X-Key", "equals": "k"}}},
-            "connections": dict.fromkeys(connections, config),
+            "connections": {
+                name: {"connector": "file"} if name in ("files", "elsewhere") else dict(config) for name in connections
+            },
         }
         (folder / "relay.yaml").write_text(yaml.safe_dump(root))
         for name, recipe in recipes.items():

@@ -9,7 +9,7 @@ from typing import Any
 from relay.clock import now_ms
 from relay.lanes import Fetched, LaneLimits
 from relay.lanes.connection import connect_async
-from relay.messages import CaughtPayload
+from relay.messages import BATCH_ID, BatchJob, CaughtPayload
 from relay.model import Attempt, Event, Fate, Outcome
 from relay.store import (
     DELIVER_QUEUE,
@@ -282,7 +282,7 @@ async def test_what_lost_its_lease_settles_only_what_was_delivered(bench: Bench,
 async def test_a_batch_in_halves_is_two_batches_with_ids_of_their_own(bench: Bench, workspace: Workspaces) -> None:
     lease, closed = await full(bench, workspace)
     rows = [(row, Settled(f"to {1 if n < 1 else 2}", "422")) for n, row in enumerate(closed.rows)]
-    payload = lease.payload.replace(lease.id.encode(), b"BATCH-ID")
+    payload = BatchJob(BATCH_ID, lease.lane, "rows", "rows").payload()
     assert await settle_rows(bench, lease, SettledBatch("done", rows, parts=[payload, payload]))
     halves = await bench.fetch()
     assert len({lease.id, *(half.id for half in halves)}) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
 
 import pytest
 
@@ -207,4 +208,62 @@ async def test_no_version_is_forgotten_that_a_closed_batch_is_rendered_by(
     assert await bench.store.version("r", "closed") == "a text"
     await bench.store.ask("DEL", bench.store.key("bt:bat_1"))
     await bench.store.ask("HDEL", bench.store.key("d:", delivery), "bt")
+    assert await forget(history, after_days=9) == 1
+
+
+async def add_deliveries(history: History, names: dict[str, int], recipe: str = "r", version: str = "other") -> None:
+    """Rows as old as can be, each at its score."""
+    index = history.store.key("x:d")
+    for name, at in names.items():
+        await history.store.ask("HSET", history.store.key("d:", name), "re", recipe, "ver", version)
+        await history.store.ask("ZADD", index, at, name)
+
+
+async def remove_deliveries(history: History, names: Iterable[str]) -> None:
+    for name in names:
+        await history.store.ask("DEL", history.store.key("d:", name))
+        await history.store.ask("ZREM", history.store.key("x:d"), name)
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["one after another", "in the same millisecond"])
+async def test_no_version_is_missed_while_another_worker_sweeps(
+    history: History, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    """What it removes was seen already; what comes after it is seen all the same."""
+    monkeypatch.setattr("relay.store.history._PAGE", 5)
+    many = {f"a{number:02}": 1 if at_once else number for number in range(20)}
+    try:
+        await add_deliveries(history, many)
+        await add_deliveries(history, {"b": 1 if at_once else 20}, version="named")
+        look, looks = history._named, []
+
+        async def swept(names: Sequence[str]) -> set[str]:
+            looks.append(len(names))
+            found = await look(names)
+            await remove_deliveries(history, names if "b" not in names else ())
+            return found
+
+        monkeypatch.setattr(history, "_named", swept)
+        assert await history._used(100) == {"r:other", "r:named"}
+        assert max(looks) <= 5
+        assert len(looks) > 4
+    finally:
+        await remove_deliveries(history, [*many, "b"])
+
+
+async def test_it_is_looked_twice_before_a_version_is_forgotten(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await history.store.keep_versions({("r", "v1"): "a text"})
+    await forget(history)
+    looks: list[set[str]] = [set(), {"r:v1"}]
+
+    async def used(_: int) -> set[str]:
+        return looks.pop(0)
+
+    with monkeypatch.context() as second:
+        second.setattr(history, "_used", used)
+        assert await forget(history, after_days=9) == 0
+        assert looks == []
+    assert await forget(history) == 0, "it counts anew"
     assert await forget(history, after_days=9) == 1

@@ -18,7 +18,7 @@ end
 
 local function take(lane, quantum)
   local s = settings(lane)
-  if s.paused then return 0 end
+  if s.paused or s.wait > now then return 0 end
   quantum = math.min(quantum, room(lane, s))
   if share then
     local held = mine[lane] or 0

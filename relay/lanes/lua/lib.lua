@@ -5,7 +5,8 @@
 --
 -- P msg          hash   id -> payload                  every message that waits or is in flight
 -- P lanes        set    the lanes there are
--- P l:<lane>     hash   q queue, c concurrency, rn and rp rate (rn in rp µs), g gate, paused, reason
+-- P l:<lane>     hash   q queue, c concurrency, rn and rp rate (rn in rp µs), g gate, wait until when a
+--                       gated lane gives nothing, paused, reason
 -- P d:<lane>     zset   id -> due                      waiting
 -- P f:<lane>     hash   id -> worker                   in flight
 -- P r:<lane>     list   when the last rn were taken    only where there is a rate
@@ -31,9 +32,9 @@ local function clock(given)
 end
 
 local function settings(lane)
-  local v = call('HMGET', P .. 'l:' .. lane, 'q', 'c', 'rn', 'rp', 'paused', 'g')
+  local v = call('HMGET', P .. 'l:' .. lane, 'q', 'c', 'rn', 'rp', 'paused', 'g', 'wait')
   return {q = v[1], c = tonumber(v[2] or 0), rn = tonumber(v[3] or 0), rp = tonumber(v[4] or 0),
-          paused = v[5] and v[5] ~= '', g = tonumber(v[6] or 0)}
+          paused = v[5] and v[5] ~= '', g = tonumber(v[6] or 0), wait = tonumber(v[7] or 0)}
 end
 
 -- How many more may be in flight. A gated lane lets up to `g` out at once, and the next when all of them are settled: what
@@ -60,7 +61,7 @@ local function touch(lane, now)
   if not s.paused and room(lane, s) > 0 then
     local head = call('ZRANGE', P .. 'd:' .. lane, 0, 0, 'WITHSCORES')
     if head[1] then
-      at = tonumber(head[2])
+      at = math.max(tonumber(head[2]), s.wait)
       if s.rn > 0 then
         local oldest = call('LINDEX', P .. 'r:' .. lane, -s.rn)
         if oldest then at = math.max(at, tonumber(oldest) + s.rp) end

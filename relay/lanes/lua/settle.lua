@@ -7,7 +7,11 @@ for i = 3, #ARGV, 4 do
   local held = holds(worker, lane, id)
   if held then
     if verb == 'retry' then
-      put_back(worker, lane, id, tonumber(ARGV[i + 3]))
+      local due = tonumber(ARGV[i + 3])
+      local first = again(lane, due)
+      -- In a gated lane the others wait with it: they would overtake it otherwise.
+      if first < due then call('HSET', P .. 'l:' .. lane, 'wait', int(due)) end
+      put_back(worker, lane, id, first)
     elseif verb == 'requeue' then
       put_back(worker, lane, id, again(lane, now))
     else

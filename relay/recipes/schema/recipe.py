@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from relay.recipes.respond import BODILESS
 from relay.recipes.schema.language import about_expression
 from relay.recipes.schema.parts import (
     DRAFT,
@@ -111,6 +112,12 @@ def _status(description: str, default: int) -> Schema:
     }
 
 
+_NO_BODY: Schema = {
+    "if": {"properties": {"status": {"enum": list(BODILESS)}}, "required": ["status"]},
+    "then": {"properties": {"body": False}},
+}
+
+
 def _respond() -> Schema:
     late = {
         "status": _status("The HTTP status of this answer.", 202),
@@ -133,8 +140,11 @@ def _respond() -> Schema:
                 "description": "What is answered.",
                 "markdownDescription": about_expression("What is answered, such as `{status: $lookup.status}`."),
             },
-            "late": mapping("The answer where the steps were not delivered in time, failed or were skipped.", late),
+            "late": mapping(
+                "The answer where the steps were not delivered in time, failed or were skipped.", late, **_NO_BODY
+            ),
         },
+        **_NO_BODY,
     )
 
 

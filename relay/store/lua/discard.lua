@@ -9,7 +9,8 @@ if call('HEXISTS', P .. 'f:' .. lane, (in_lane(id))) == 1 then return 'in_flight
 -- A batch leaves out what has ended.
 if drop(lane, id) == 0 then give_place(lane, id) end
 touch(lane, now)
-call('HDEL', R .. 'd:' .. id, 'msg', 'due', 'bt')
+call('HDEL', R .. 'd:' .. id, 'msg', 'due')
+leave_batch(id)
 call('XADD', R .. 'audit', 'MAXLEN', '~', 100000, '*', 'j', ARGV[4])
 mark(id, 'discarded', math.floor(now / 1000), ARGV[3], 'discarded')
 proceed(id, now)

@@ -70,8 +70,11 @@ local function hasten(lane, id, now)
   return true
 end
 
+-- As JSON spells it: nothing that a person names can be like it.
+local BATCH_ID = '\\u0000batch\\u0000'
+
 -- A row joins the open batch of its step, or opens one. `how`: {k which step's, max rows, every µs (0 = none), at µs}; the
--- payload is the batch's message, with BATCH-ID where its id goes.
+-- payload is the batch's message, with a mark where its id goes.
 local function join(id, how, queue, lane, payload, now)
   local batch = call('HGET', R .. 'batches', how.k)
   if not batch then
@@ -80,7 +83,7 @@ local function join(id, how, queue, lane, payload, now)
     call('HSET', R .. 'batches', how.k, batch)
     call('HSET', R .. 'bt:' .. batch, 'k', how.k, 'lane', lane, 'opened', int(math.floor(now / 1000)))
     local due = how.every > 0 and now + how.every or math.max(now, how.at)
-    put(queue, lane, batch, (string.gsub(payload, 'BATCH%-ID', batch)), due, false)
+    put(queue, lane, batch, (string.gsub(payload, BATCH_ID, batch)), due, false)
   end
   call('HSET', R .. 'd:' .. id, 'bt', batch)
   if call('RPUSH', R .. 'br:' .. batch, id) >= how.max then
@@ -94,6 +97,14 @@ end
 local function in_lane(id)
   local batch = call('HGET', R .. 'd:' .. id, 'bt')
   return batch and call('EXISTS', R .. 'bt:' .. batch) == 1 and batch or id, batch
+end
+
+-- A row is in its batch no more.
+local function leave_batch(id)
+  local batch = call('HGET', R .. 'd:' .. id, 'bt')
+  if not batch then return end
+  call('HDEL', R .. 'd:' .. id, 'bt')
+  call('LREM', R .. 'br:' .. batch, 0, id)
 end
 
 -- Into its lane, or into its batch (JSON; '' = none). The caller touches the lane.

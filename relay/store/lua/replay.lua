@@ -1,6 +1,7 @@
 -- Runs a delivery again. ARGV: now, delivery, audit entry, version ('' = as it was), queue, lane, payload, connection, its
 -- batch (JSON; '' = none)
--- Returns what it did: queued, hastened (it waits in its lane already), in_flight, blocked (it waits for predecessors),
+-- Returns what it did: queued, hastened (it waits in its lane already), in_flight, blocked (it waits for predecessors, or behind
+-- another of its order),
 -- discarded (an operator gave it up: not replayed), missing.
 local now, id = clock(ARGV[1]), ARGV[2]
 local key = R .. 'd:' .. id
@@ -11,6 +12,8 @@ local stands, batch = in_lane(id)
 if lane and call('HEXISTS', P .. 'f:' .. lane, stands) == 1 then return 'in_flight' end
 if status == 'discarded' then return 'discarded' end
 if status == 'waiting' and tonumber(v[3] or 0) > 0 then return 'blocked' end
+-- Behind another of its order: it would overtake it.
+if lane == ARGV[6] and call('HEXISTS', P .. 'b:' .. lane, id) == 1 then return 'blocked' end
 call('XADD', R .. 'audit', 'MAXLEN', '~', 100000, '*', 'j', ARGV[3])
 if lane == ARGV[6] and status ~= 'dead' and not ended(status) and hasten(lane, stands, now) then
   -- "Now" takes the place of the retry that was planned, or of the hour at which its batch would have been closed.
@@ -24,7 +27,8 @@ local replays = call('HINCRBY', key, 'rp', 1)
 if status == 'delivered' then call('HSET', key, 'ik', replays) end
 call('HSET', key, 'n', 0, 'q', ARGV[5], 'lane', ARGV[6], 'co', ARGV[8])
 if ARGV[4] ~= '' then call('HSET', key, 'ver', ARGV[4]) end
-call('HDEL', key, 'due', 'bt')
+call('HDEL', key, 'due')
+leave_batch(id)
 mark(id, 'waiting', math.floor(now / 1000), 'replayed', '')
 go(id, ARGV[5], ARGV[6], ARGV[7], now, ARGV[9], call('HGET', key, 'ok'))
 touch(ARGV[6], now)

@@ -16,7 +16,7 @@ if held then
     local name = 'bat_' .. string.sub(redis.sha1hex(batch .. part .. int(now)), 1, 24)
     names[part] = name
     call('HSET', R .. 'bt:' .. name, 'k', v[1], 'lane', lane, 'opened', v[4], 'closed', v[2], 'ver', v[3], 'n', v[5] or 0)
-    put('deliver', lane, name, (string.gsub(ARGV[9 + part], 'BATCH%-ID', name)), now + part, false)
+    put('deliver', lane, name, (string.gsub(ARGV[9 + part], BATCH_ID, name)), now + part, false)
   end
 end
 for i = 10 + parts, #ARGV, 6 do
@@ -55,7 +55,9 @@ if verdict == 'done' then
   call('DEL', key, R .. 'br:' .. batch)
 else
   if verdict == 'retry' then call('HINCRBY', key, 'n', 1) end
-  put_back(worker, lane, batch, verdict == 'hold' and now or tonumber(ARGV[6]))
+  -- One that got full, or was wanted, while it was looked at does not wait for its hour.
+  local at_once = verdict == 'hold' or (verdict == 'wait' and call('HGET', key, 'now'))
+  put_back(worker, lane, batch, at_once and now or tonumber(ARGV[6]))
   if verdict == 'hold' and not settings(lane).paused then pause(lane, ARGV[7], ARGV[8]) end
 end
 touch(lane, now + parts)

@@ -1,12 +1,22 @@
--- Forgets events that ended long ago, with their deliveries. ARGV: now, ended before (ms), how many.   Returns how many.
-local swept = 0
+-- Forgets events that ended long ago, with their deliveries. ARGV: now, ended before (ms), how many events, how many
+-- deliveries.   Returns {how many events, 1 where it stopped at the deliveries}: nobody else is served meanwhile.
+local swept, budget = 0, tonumber(ARGV[4])
 for _, event in ipairs(call('ZRANGE', R .. 'x:done', '-inf', ARGV[2], 'BYSCORE', 'LIMIT', 0, ARGV[3])) do
   local key = R .. 'e:' .. event
-  for id in string.gmatch(call('HGET', key, 'ds') or '', '[^,]+') do
+  local deliveries = call('HGET', key, 'ds') or ''
+  local rest = 1
+  for id, behind in string.gmatch(deliveries, '([^,]+),?()') do
+    if budget == 0 then break end
+    budget = budget - 1
+    rest = behind
     local group = call('HGET', R .. 'd:' .. id, 'gr')
-    if group then call('DEL', R .. 'g:' .. group) end
-    call('DEL', R .. 'd:' .. id)
+    if group then call('UNLINK', R .. 'g:' .. group) end
+    call('UNLINK', R .. 'd:' .. id)
     call('ZREM', R .. 'x:d', id)
+  end
+  if rest <= #deliveries then
+    call('HSET', key, 'ds', string.sub(deliveries, rest))
+    return {swept, 1}
   end
   local source = call('HGET', key, 'so')
   call('DEL', key)
@@ -15,4 +25,4 @@ for _, event in ipairs(call('ZRANGE', R .. 'x:done', '-inf', ARGV[2], 'BYSCORE',
   call('ZREM', R .. 'x:done', event)
   swept = swept + 1
 end
-return swept
+return {swept, 0}
