@@ -70,13 +70,11 @@ class Reader:
         self.error(node.place, message, "wrong-kind")
         return None
 
-    def known_keys(self, node: Mapping, known: Iterable[str], later: Iterable[str] = (), what: str = "key") -> None:
+    def known_keys(self, node: Mapping, known: Iterable[str], what: str = "key") -> None:
         """Refuse the rest, each with the nearest known key. What that one was meant to be isn't missing as well."""
-        known, later = list(known), list(later)
+        known = list(known)
         for index, (key, key_node, _) in enumerate(node.items()):
-            if key in later:
-                self.error(key_node.place, f"`{key}` is not supported yet by this version", "not-yet")
-            elif key not in known:
+            if key not in known:
                 stuck = missing_space(key, known)
                 hint = stuck or _outdented(node, index)
                 self.error(key_node.place, unknown(what, key, known) + hint, f"unknown-{what}")
