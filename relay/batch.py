@@ -195,7 +195,7 @@ class Batcher:
                 view = await self._preparer.view(delivery, cached[event], stored.get(event))
                 if not delivery.edits and not delivery.edited:
                     cached[event] = view
-                before = await self._preparer.before(recipe, step, view, delivery, ends)
+                before = await self._preparer.before(recipe, step, view, delivery, delivery.needs, ends)
                 scope = scope_of(recipe, step, view, delivery, before, batch)
                 reason = skip_reason(step, scope, before)
                 if reason is not None:
@@ -254,10 +254,9 @@ class Batcher:
 
     async def _split(self, sending: _Sending, parts: Sequence[int], outcome: Outcome | None = None) -> None:
         """Each living row into the new batch that `parts` says, counted from 1."""
-        received: Mapping[str, Any] = {}
         rows = sending.ended
         for row, part in zip(sending.living, parts, strict=True):
-            attempt = _attempt(sending, row, outcome, received) if outcome is not None else None
+            attempt = _attempt(sending, row, outcome, {}) if outcome is not None else None
             summary = outcome.summary if outcome is not None else ""
             rows.append((row.delivery.id, Settled(f"to {part}", summary, attempt=attempt)))
         await self._settle(sending.job, SettledBatch("done", rows, parts=self._parts(sending.job, max(parts))))

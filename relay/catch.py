@@ -18,7 +18,7 @@ from relay.clock import now_ms
 from relay.errors import BodyError, RecipeError, RefusedError, StoreError, StoreFullError
 from relay.messages import CaughtPayload
 from relay.model import JSON, Event, new_event_id
-from relay.recipes import Source, Workspace
+from relay.recipes import Source, Workspace, one_word
 from relay.sources.config import SourceConfig
 from relay.sources.decode import decode_event
 from relay.sources.handshake import handshake
@@ -181,11 +181,6 @@ def _key(source: Source, event: Event, body: JSON) -> str:
         return one_word(source.event_id.of(values), 500)
     except RecipeError:
         return ""
-
-
-def one_word(value: JSON, most: int) -> str:
-    """A value that names something, as text; empty where it can't be a name. At most so many characters."""
-    return "" if value is None or isinstance(value, (dict, list)) else str(value)[:most]
 
 
 def _handshake_answer(reply: HandshakeReply) -> Answer:

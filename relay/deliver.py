@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from relay import log
@@ -101,7 +101,7 @@ class Deliverer:
             step = step_of(recipe, delivery.step)
             view = await self.preparer.view(delivery, cached, stored)
             ended = dict(zip(single_needs(needs), ends, strict=True))
-            before = await self.preparer.before(recipe, step, view, replace(delivery, needs=needs), ended)
+            before = await self.preparer.before(recipe, step, view, delivery, needs, ended)
             # Replayed where its step is in no recipe any more: a batch of one.
             alone: dict[str, JSON] | None = (
                 {"time": isoformat(started_ms), "count": 1} if step.batch is not None else None

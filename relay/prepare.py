@@ -8,7 +8,7 @@ from typing import Any
 from relay.errors import PermanentError
 from relay.memory import DecodedEvents
 from relay.model import JSON, Status, delivery_id
-from relay.recipes import EventView, Recipe, Scope, Step, Workspace, as_it_was, step_roots
+from relay.recipes import EventView, Recipe, Scope, Step, Workspace, as_it_was, gathered, step_roots
 from relay.route import latest_edit, with_edit
 from relay.sources.decode import decode_event
 from relay.store import Ended, Store, StoredDelivery, StoredEvent
@@ -61,18 +61,23 @@ class Preparer:
         return view
 
     async def before(
-        self, recipe: Recipe, step: Step, view: EventView, delivery: StoredDelivery, ends: Mapping[str, Ended]
+        self,
+        recipe: Recipe,
+        step: Step,
+        view: EventView,
+        delivery: StoredDelivery,
+        needs: Mapping[str, str | int],
+        ends: Mapping[str, Ended],
     ) -> dict[str, Ended]:
         """What became of the steps that a delivery needs.
 
         ends  of those that are single deliveries, by their ids
         """
         found = {}
-        read = step_roots(step)
-        for need, of in delivery.needs.items():
+        for need, of in needs.items():
             if isinstance(of, str):
                 found[need] = ends[of]
-            elif need in read:
+            elif need in step_roots(step):
                 found[need] = await self._items(recipe, need, of, view, delivery)
         return found
 
@@ -91,8 +96,7 @@ def together(items: Sequence[Ended]) -> Ended:
     delivered = [item for item in items if item.status is Status.DELIVERED]
     if not delivered:
         return Ended(items[0].status if items else Status.SKIPPED, {})
-    names = dict.fromkeys(name for item in delivered for name in item.saved)
-    return Ended(Status.DELIVERED, {name: [item.saved.get(name) for item in delivered] for name in names})
+    return Ended(Status.DELIVERED, gathered([item.saved for item in delivered]))
 
 
 def step_of(recipe: Recipe, step: str) -> Step:

@@ -9,17 +9,16 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from relay import log
-from relay.catch import Answer, one_word
+from relay.catch import Answer
 from relay.errors import BodyError, RecipeError, StoreError
 from relay.lanes.connection import CONNECTION_ERRORS, connect_async
 from relay.model import Event, Status, delivery_id
 from relay.prepare import together
-from relay.recipes import EventView, Plan, Recipe, Respond, Scope, SenderAnswer, Workspace
-from relay.sources.decode import decode_event
+from relay.recipes import EventView, Plan, Recipe, Respond, Scope, SenderAnswer, Workspace, decoded_view
 from relay.store import Ended, Store
 
 #: How often a waiting answer looks by itself: what rings may be lost.
@@ -100,13 +99,9 @@ class Responder:
     def _view(self, event: Event) -> EventView:
         # Taken out of relay.yaml while this request was under way, perhaps.
         source = self._workspace.sources.get(event.source)
-        body = decode_event(event, source.config if source is not None else None)
-        view = EventView(event, body)
-        if source is not None and source.event_type is not None:
-            with contextlib.suppress(RecipeError):
-                kind = one_word(source.event_type.evaluate(Scope(view)), 200)
-                view = EventView(replace(event, type=kind), body)
-        return view
+        if source is None:
+            return decoded_view(event, None, None)
+        return decoded_view(event, source.config, source.event_type)
 
     @contextlib.contextmanager
     def _kept_waiting(self, gone: asyncio.Future[None] | None) -> Iterator[asyncio.Future[str]]:

@@ -10,15 +10,13 @@ from datetime import timedelta
 from typing import Any
 
 from relay import log
-from relay.catch import one_word
 from relay.clock import now, to_ms
 from relay.errors import BodyError, RecipeError, StoreError
 from relay.lanes import Command
 from relay.memory import DecodedEvents
 from relay.messages import BATCH_ID, BatchJob, DeliverJob, RouteJob
 from relay.model import ROUTE_STEP, Event, Status, delivery_id
-from relay.recipes import Batch, EventView, Plan, PlannedStep, Recipe, Scope, Step, Workspace
-from relay.sources.decode import decode_event
+from relay.recipes import Batch, EventView, Plan, PlannedStep, Recipe, Step, Workspace, decoded_view
 from relay.store import (
     DELIVER_QUEUE,
     ROUTE_QUEUE,
@@ -155,18 +153,14 @@ class Router:
             return "routed", event.type, [_letter(event.id, job.recipe, Status.DEAD, why, "recipe missing")]
         if not wanted:
             return ("routed" if waiting else "skipped"), event.type, waiting
-        config = source.config if source is not None else None
+        config, event_type = (source.config, source.event_type) if source is not None else (None, None)
         try:
-            body = decode_event(event, config)
+            view = decoded_view(event, config, event_type)
         except BodyError as error:
             why = f"the body can't be decoded: {error}"
             letter = _letter(event.id, job.recipe, Status.DEAD, why, "undecodable body")
             return "undecodable", event.type, [letter, *waiting]
-        view = EventView(event, body)
-        kind = event.type
-        if source is not None and source.event_type is not None:
-            kind = _kind(source.event_type, view)
-            view = EventView(replace(event, type=kind), body)
+        kind = view.event.type
         if not job.recipe:
             wanted = [recipe for recipe in wanted if recipe.wants(kind)]
         planned = [delivery for recipe in wanted for delivery in self._recipe(recipe, view)]
@@ -322,10 +316,3 @@ def _letter(event_id: str, recipe: str, status: Status, summary: str, cause: str
 def _cause(error: RecipeError) -> str:
     """Without what changes from event to event: the place tells one mistake from another."""
     return f"recipe error at {error.place}" if error.place else "recipe error"
-
-
-def _kind(expression: Any, view: EventView) -> str:
-    try:
-        return one_word(expression.evaluate(Scope(view)), 200)
-    except RecipeError:
-        return ""

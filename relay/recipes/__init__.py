@@ -22,7 +22,7 @@ from relay.recipes.parse_step import step_roots
 from relay.recipes.recipe import BrokenRecipe, Plan, PlannedStep, Problem, Recipe, RecipeTest, Step
 from relay.recipes.reload import as_it_was
 from relay.recipes.respond import Respond, SenderAnswer
-from relay.recipes.scope import EventView, Scope
+from relay.recipes.scope import EventView, Scope, decoded_view, gathered, one_word
 from relay.recipes.trying.samples import sample_event
 from relay.recipes.trying.testing import TestResult, run_tests
 from relay.recipes.trying.trial import try_event, view_of
@@ -53,7 +53,10 @@ __all__ = [
     "Workspace",
     "as_it_was",
     "compile_expression",
+    "decoded_view",
+    "gathered",
     "load_workspace",
+    "one_word",
     "parse_recipe",
     "run_tests",
     "sample_event",

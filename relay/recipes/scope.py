@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from relay.clock import isoformat
+from relay.errors import RecipeError
 from relay.model import JSON, Event
 from relay.recipes.paths import WHOLE
+from relay.sources.config import SourceConfig
+from relay.sources.decode import decode_event
+
+if TYPE_CHECKING:
+    from relay.recipes.expression import Expression
 
 
 class EventView:
@@ -61,3 +68,29 @@ class Scope:
         scope.saved = self.saved
         scope.values = {**self.values, "": body, WHOLE: "the reply"}
         return scope
+
+
+def one_word(value: JSON, most: int) -> str:
+    """A value that names something, as text; empty where it can't be a name. At most so many characters."""
+    return "" if value is None or isinstance(value, (dict, list)) else str(value)[:most]
+
+
+def decoded_view(event: Event, config: SourceConfig | None, event_type: Expression | None) -> EventView:
+    """An event decoded as its source says, with the type that the source's `event_type` reads of it.
+
+    It has no type where that isn't there. Raises BodyError.
+    """
+    view = EventView(event, decode_event(event, config))
+    if event_type is None:
+        return view
+    try:
+        kind = one_word(event_type.evaluate(Scope(view)), 200)
+    except RecipeError:
+        kind = ""
+    return EventView(replace(event, type=kind), view.body)
+
+
+def gathered(saved: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """What the items of one step saved: under each name a list, in their order."""
+    names = dict.fromkeys(name for one in saved for name in one)
+    return {name: [one.get(name) for one in saved] for name in names}

@@ -30,35 +30,22 @@ def text(description: str, **more: Any) -> Schema:
     return {"type": ["string", "number"], "pattern": r"\S", "description": description, **more}
 
 
+def _spelt(pattern: str, message: str, description: str, more: Schema) -> Schema:
+    """Text of one form; `message` is what an editor says of another."""
+    return {"type": "string", "pattern": pattern, "patternErrorMessage": message, "description": description, **more}
+
+
 def expression(description: str, **more: Any) -> Schema:
     """A whole expression."""
-    return {
-        "type": "string",
-        "pattern": EXPRESSION,
-        "patternErrorMessage": "this is an expression: it starts with $, as in $.contact.name",
-        "description": description,
-        **more,
-    }
+    return _spelt(EXPRESSION, "this is an expression: it starts with $, as in $.contact.name", description, more)
 
 
 def duration(description: str, **more: Any) -> Schema:
-    return {
-        "type": "string",
-        "pattern": DURATION_PATTERN,
-        "patternErrorMessage": "a duration is a number and its unit: 30s, 5m, 2h or 1d",
-        "description": description,
-        **more,
-    }
+    return _spelt(DURATION_PATTERN, "a duration is a number and its unit: 30s, 5m, 2h or 1d", description, more)
 
 
 def size(description: str, **more: Any) -> Schema:
-    return {
-        "type": "string",
-        "pattern": SIZE_PATTERN,
-        "patternErrorMessage": "a size is a number and its unit: 500KB, 10MB or 1GB",
-        "description": description,
-        **more,
-    }
+    return _spelt(SIZE_PATTERN, "a size is a number and its unit: 500KB, 10MB or 1GB", description, more)
 
 
 def choice(description: str, choices: Mapping[str, str], **more: Any) -> Schema:

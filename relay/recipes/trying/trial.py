@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Literal
 
@@ -15,25 +15,18 @@ from relay.recipes.accounts import Connection
 from relay.recipes.parse_step import step_roots
 from relay.recipes.recipe import Plan, PlannedStep, Recipe, Step
 from relay.recipes.respond import Respond
-from relay.recipes.scope import EventView, Scope
+from relay.recipes.scope import EventView, Scope, decoded_view, gathered
 from relay.recipes.trying.tried import Trial, TryAnswer, TryResult
 from relay.recipes.workspace import Workspace
-from relay.sources.decode import decode_event
 from relay.units import format_duration
 
 
 def view_of(workspace: Workspace, event: Event) -> EventView:
     """The event decoded as its source says, and typed by its `event_type`. Raises BodyError."""
     source = workspace.sources.get(event.source)
-    view = EventView(event, decode_event(event, source.declared if source is not None else None))
-    if source is None or source.event_type is None:
-        return view
-    try:
-        kind = source.event_type.evaluate(Scope(view))
-    except RecipeError:
-        kind = None
-    word = "" if kind is None or isinstance(kind, (dict, list)) else str(kind)[:200]
-    return EventView(replace(event, type=word), view.body)
+    if source is None:
+        return decoded_view(event, None, None)
+    return decoded_view(event, source.declared, source.event_type)
 
 
 def try_event(
@@ -251,8 +244,7 @@ def _together(ends: Sequence[_End]) -> _End:
     delivered = [end.saved for end in ends if end.state == "delivered"]
     if not delivered:
         return ends[0]
-    names = dict.fromkeys(name for saved in delivered for name in saved)
-    return _End("delivered", {name: [saved.get(name) for saved in delivered] for name in names})
+    return _End("delivered", gathered(delivered))
 
 
 def _connector(connection: Connection, kind: type[Connector[Any]]) -> Connector[Any] | None:
