@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -182,7 +182,7 @@ class _Parts:
         store = Store(self.url, f"bench:{new_event_id()}:")
         lane = source_lane("gecko-chat")
         for event in events:
-            await store.accept(event, lane, CaughtPayload(lane).of(event.id))
+            await store.accept([(event, CaughtPayload(lane).of(event.id))], lane, timedelta(days=1))
         router = Router(self.workspace, store, "bench:1:a", DecodedEvents())
         started = time.process_time()
         while True:

@@ -60,6 +60,7 @@ class Event:
     query        the query string's pairs, decoded
     received_ms  when it was caught
     type         the sender's name for what happened, where the source knows it; else ""
+    part         its place, from 1, in a body that was split into events; its body is JSON then. Else 0
     """
 
     id: str
@@ -73,6 +74,7 @@ class Event:
     type: str = ""
     key: str = ""
     remote: str = ""
+    part: int = 0
 
     @property
     def content_type(self) -> str:

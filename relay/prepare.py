@@ -8,9 +8,8 @@ from typing import Any
 from relay.errors import PermanentError
 from relay.memory import DecodedEvents
 from relay.model import JSON, Status, delivery_id
-from relay.recipes import EventView, Recipe, Scope, Step, Workspace, as_it_was, gathered, step_roots
+from relay.recipes import EventView, Recipe, Scope, Step, Workspace, as_it_was, decoded_view, gathered, step_roots
 from relay.route import latest_edit, with_edit
-from relay.sources.decode import decode_event
 from relay.store import Ended, Store, StoredDelivery, StoredEvent
 
 
@@ -53,8 +52,7 @@ class Preparer:
         if event is None:
             raise PermanentError("the event is no longer kept", cause="event missing")
         event = with_edit(event, edit)
-        source = self.workspace.sources.get(event.source)
-        view = EventView(event, decode_event(event, source.config if source is not None else None))
+        view = decoded_view(event, self.workspace.sources.get(event.source), typed=False)
         if edit is None and stored is not None and len(stored.deliveries) > 1:
             # Its other deliveries are probably next.
             self._decoded.put(view, len(stored.deliveries) - 1)

@@ -98,10 +98,7 @@ class Responder:
 
     def _view(self, event: Event) -> EventView:
         # Taken out of relay.yaml while this request was under way, perhaps.
-        source = self._workspace.sources.get(event.source)
-        if source is None:
-            return decoded_view(event, None, None)
-        return decoded_view(event, source.config, source.event_type)
+        return decoded_view(event, self._workspace.sources.get(event.source))
 
     @contextlib.contextmanager
     def _kept_waiting(self, gone: asyncio.Future[None] | None) -> Iterator[asyncio.Future[str]]:

@@ -153,9 +153,8 @@ class Router:
             return "routed", event.type, [_letter(event.id, job.recipe, Status.DEAD, why, "recipe missing")]
         if not wanted:
             return ("routed" if waiting else "skipped"), event.type, waiting
-        config, event_type = (source.config, source.event_type) if source is not None else (None, None)
         try:
-            view = decoded_view(event, config, event_type)
+            view = decoded_view(event, source)
         except BodyError as error:
             why = f"the body can't be decoded: {error}"
             letter = _letter(event.id, job.recipe, Status.DEAD, why, "undecodable body")
@@ -217,7 +216,9 @@ async def latest_edit(store: Store, delivery: StoredDelivery) -> tuple[Edit | No
 def with_edit(event: Event, edit: Edit | None) -> Event:
     if edit is None:
         return event
-    return replace(event, body=edit.body, headers={**event.headers, "content-type": edit.content_type})
+    # What a person has written isn't packed, even where the sender's body was.
+    headers = {name: value for name, value in event.headers.items() if name != "content-encoding"}
+    return replace(event, body=edit.body, headers=headers | {"content-type": edit.content_type})
 
 
 def planned_deliveries(recipe: Recipe, plan: Plan, event_id: str) -> list[NewDelivery]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,13 @@ def _prefix(text: str) -> str:
     return text
 
 
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise ValueError(f"addresses or networks are needed, such as 127.0.0.1,10.0.0.0/8; {error}") from None
+
+
 def _log_format(text: str) -> str:
     if text not in ("auto", "text", "json"):
         raise ValueError(f"the log is text, json, or auto (text on a terminal); this is {text!r}")
@@ -63,10 +71,14 @@ class Settings:
     max_body: int = _setting(
         parse_size("10MB"), parse_size, "the largest body that is caught, where a source says none"
     )
+    body_timeout: timedelta = _setting(timedelta(seconds=30), parse_duration, "how long a sender may take for a body")
     max_memory: int = _setting(parse_size("1GB"), parse_size, "the embedded store's memory limit")
     keep: timedelta = _setting(timedelta(days=7), parse_duration, "how long finished events are kept")
     drain: timedelta = _setting(timedelta(seconds=30), parse_duration, "how long a stop waits for work under way")
     public_url: str = _setting("", str, "the URL senders use, where a proxy stands in front")
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = _setting(
+        (), _networks, "whose X-Forwarded headers are believed: addresses or networks, with commas between"
+    )
     log: str = _setting("auto", _log_format, "text, json, or auto: text on a terminal")
     sources_of: Mapping[str, str] = field(default_factory=dict, compare=False)
 
@@ -123,6 +135,8 @@ def _text(setting: Any, value: Any) -> str:
     """As the variable has to be written for the same value."""
     if setting.metadata["read"] is parse_size:
         return format_size(value)
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     return format_duration(value) if isinstance(value, timedelta) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them: a number and its unit, `5m`, `24h`, `10MB`."""
+"""Durations, sizes and rates as people write them: a number and its unit, `5m`, `24h`, `10MB`, `60/min`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from datetime import timedelta
 DURATION_PATTERN = r"^\s*\d+(\.\d+)?\s*(ms|s|m|h|d|w)\s*$"
 SIZE_PATTERN = r"^\s*\d+(\.\d+)?\s*([KMGkmg][iI]?)?[bB]\s*$"
 
+RATE_PATTERN = r"^\s*\d+\s*/\s*\d*\s*(s|sec|second|m|min|minute|h|hour|d|day)\s*$"
+
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*(ms|s|m|h|d|w)", re.ASCII)
 _SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*([kmg]i?b|b)", re.ASCII | re.IGNORECASE)
+_RATE = re.compile(r"(\d{1,9})\s*/\s*(\d{0,9})\s*(s|sec|second|m|min|minute|h|hour|d|day)", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _BYTES = {"b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 
@@ -32,6 +35,14 @@ def parse_size(value: object) -> int:
     if not match:
         raise ValueError(f"a size is a number and its unit: 500KB, 10MB or 1GB; this is {_shown(value)}")
     return round(float(match[1]) * _BYTES[match[2].lower()])
+
+
+def parse_rate(value: object) -> tuple[int, timedelta]:
+    """`60/min` as (60, one minute), `5/2s` as (5, two seconds). Raises ValueError that shows the right form."""
+    match = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if not match or int(match[1]) < 1 or (match[2] and int(match[2]) < 1):
+        raise ValueError(f"a rate is a number in a time, such as 60/min, 10/s or 5/2s; this is {_shown(value)}")
+    return int(match[1]), timedelta(seconds=int(match[2] or 1) * _SECONDS[match[3][0]])
 
 
 def format_duration(value: timedelta) -> str:

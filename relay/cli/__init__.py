@@ -18,6 +18,8 @@ import relay.cli.processes as processes
 import relay.cli.recipes as recipes
 import relay.cli.schema as schema
 import relay.cli.send as send
+import relay.cli.senders as senders
+import relay.cli.sources as sources
 import relay.cli.testing as testing
 import relay.cli.trying as trying
 import relay.cli.workspace as workspace
@@ -47,6 +49,8 @@ app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(dead.app, name="dead")
 app.add_typer(lanes.app, name="lanes")
 app.add_typer(recipes.app, name="recipes")
+senders.add_to(sources.app)
+app.add_typer(sources.app, name="sources")
 
 
 def main() -> None:

@@ -54,7 +54,7 @@ All = Annotated[bool, typer.Option("--all", help="All of them.")]
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 #: Columns that are left out where no row has anything in them.
 _RARE = ("item",)
-_WRAPPED = ("summary", "reason", "about", "value", "name")
+_WRAPPED = ("summary", "reason", "about", "value", "name", "sends", "verified_by")
 
 
 def store_url(settings: Settings) -> str:

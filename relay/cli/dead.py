@@ -261,7 +261,7 @@ def edit(
         found = await operators.store.delivery(letter)
         stored = await operators.store.event(found.event_id) if found is not None else None
         edits = await operators.edits(found) if found is not None else []
-        return found, stored, edits[-1].body if edits else stored.event.body if stored is not None else b""
+        return found, stored, edits[-1].body if edits else _unpacked_body(stored)
 
     found, stored, before = with_operators(settings, find)
     if found is None or stored is None:
@@ -339,6 +339,18 @@ def _filter(
         "since": since,
         "until": until,
     }
+
+
+def _unpacked_body(stored: StoredEvent | None) -> bytes:
+    """What an editor is given: not gzip, unless it is gzip that can't be unpacked."""
+    from relay.sources.unpack import unpacked
+
+    if stored is None:
+        return b""
+    try:
+        return unpacked(stored.event).body
+    except BodyError:
+        return stored.event.body
 
 
 def _new_body(before: bytes, content_type: str, file: Path | None) -> bytes:

@@ -46,9 +46,9 @@ app = typer.Typer(no_args_is_help=True, help="What was caught: list, show, tail,
 COLUMNS = ("id", "status", "source", "type", "received_at", "bytes", "deliveries")
 
 Source = Annotated[str | None, typer.Option("--source", help="Only this source's.")]
-Status = Annotated[str | None, typer.Option("--status", help="caught, routed, skipped or undecodable.")]
+Status = Annotated[str | None, typer.Option("--status", help="caught, routed, skipped, undecodable or handshake.")]
 
-STATUSES = ("caught", "routed", "skipped", "undecodable")
+STATUSES = ("caught", "routed", "skipped", "undecodable", "handshake")
 
 
 @app.command("list")
@@ -216,7 +216,7 @@ def replay(
     [bold]relay events replay --source shop --since 2h --dry-run[/]
     """
     from relay.replay import Replayer
-    from relay.store import Filter
+    from relay.store import HANDSHAKE, Filter
 
     settings = Settings.read({"recipes": recipes, "data": data, "redis_url": redis_url})
     if not ids and not every and not any((source, status, since, until)):
@@ -234,8 +234,10 @@ def replay(
             found = dict(zip(ids, await operators.store.events(ids), strict=True))
             for missing in (id_ for id_, stored in found.items() if stored is None):
                 err.print(f"There is no event {missing}.")
-            return [stored for stored in found.values() if stored is not None]
-        return [stored async for stored in operators.list_events(wanted, oldest_first=True)]
+            for question in (id_ for id_, stored in found.items() if stored is not None and stored.status == HANDSHAKE):
+                err.print(f"{question} is a handshake, which has been answered: there is nothing to replay.")
+            return [stored for stored in found.values() if stored is not None and stored.status != HANDSHAKE]
+        return [one async for one in operators.list_events(wanted, oldest_first=True) if one.status != HANDSHAKE]
 
     found = with_operators(settings, find)
     if dry_run or not found:

@@ -19,7 +19,7 @@ from relay.recipes import Workspace, view_of
 from relay.recipes.masking.keeping import FOLDER, content_type_of
 from relay.recipes.trying.samples import CONTENT_TYPES, SAMPLE_ID, SAMPLE_MOMENT_MS, sample_event
 from relay.settings import Settings
-from relay.store import Filter, Operators, StoredEvent
+from relay.store import HANDSHAKE, Filter, Operators, StoredEvent
 
 #: How often a waiting command looks, and how many events of a source tell what may be absent.
 _LOOK_SECONDS = 0.5
@@ -72,6 +72,8 @@ def latest_if_running(settings: Settings, source: str | None) -> list[Event]:
 async def _newest(operators: Operators, source: str | None, most: int, since_ms: int | None = None) -> list[Event]:
     found: list[Event] = []
     async for one in operators.list_events(Filter(source=source, since_ms=since_ms)):
+        if one.status == HANDSHAKE:
+            continue
         found.append(one.event)
         if len(found) >= most:
             break

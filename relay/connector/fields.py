@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
@@ -20,17 +19,13 @@ from pydantic import (
 )
 
 from relay.errors import PermanentError
-from relay.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
+from relay.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_rate, parse_size
 
 
 class Fields(BaseModel):
     """Base of everything an admin writes for a connector: unknown keys are refused, values are never coerced twice."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True)
-
-
-_RATE = re.compile(r"^\s*(\d+)\s*/\s*(\d*)\s*(s|sec|second|m|min|minute|h|hour|d|day)\s*$")
-_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def _duration(value: Any) -> Any:
@@ -60,17 +55,12 @@ class Limit(Fields):
     @classmethod
     def _rate_is_a_number_in_a_time(cls, value: str | None) -> str | None:
         if value is not None:
-            match = _RATE.match(value)
-            if not match or int(match[1]) < 1 or (match[2] and int(match[2]) < 1):
-                raise ValueError(f"a rate is a number in a time, such as 60/min, 10/s or 5/2s; this is {value!r}")
+            parse_rate(value)
         return value
 
     def rate_in(self) -> tuple[int, timedelta] | None:
         """`60/min` as (60, one minute)."""
-        match = _RATE.match(self.rate or "")
-        if not match:
-            return None
-        return int(match[1]), timedelta(seconds=int(match[2] or 1) * _UNIT_SECONDS[match[3][0]])
+        return parse_rate(self.rate) if self.rate is not None else None
 
 
 class ConnectionConfig(Fields):

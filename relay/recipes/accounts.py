@@ -39,6 +39,7 @@ class Source:
     place: Place
     event_id: Expression | None = None
     event_type: Expression | None = None
+    event_time: Expression | None = None
     declared: SourceConfig | None = None
 
 
@@ -117,11 +118,12 @@ class AccountReader:
         before = len(self.reader.problems)
         event_id = self.key_expression(config.event_id, node, "event_id", place)
         event_type = self.key_expression(config.event_type, node, "event_type", place)
+        event_time = self.key_expression(config.event_time, node, "event_time", place)
         wrong = [str(problem) for problem in self.reader.problems[before:]]
         if wrong or unset:
             why = "; ".join(wrong) or _unset_words(unset)
-            return Source(name, None, why, place, event_id, event_type, config)
-        return Source(name, config, None, place, event_id, event_type, config)
+            return Source(name, None, why, place, event_id, event_type, event_time, config)
+        return Source(name, config, None, place, event_id, event_type, event_time, config)
 
     def key_expression(self, text: str | None, node: Node, key: str, place: Place) -> Expression | None:
         if text is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from collections.abc import Mapping as Map
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,8 @@ from relay.recipes.hints import looked_up
 from relay.recipes.operators import truth
 from relay.recipes.reader import Reader
 from relay.recipes.recipe import Condition, Problem, Recipe, Step
-from relay.recipes.words import listed
+from relay.recipes.words import listed, nearest
+from relay.units import format_duration
 
 if TYPE_CHECKING:
     from relay.recipes.workspace import Workspace
@@ -28,6 +30,7 @@ def advise(reader: Reader, recipe: Recipe, sources: Map[str, Source]) -> None:
     _of_conditions(reader, recipe)
     if not reader.has_errors:
         _of_types(reader, recipe, sources.get(recipe.catch))
+        _of_patience(reader, recipe, sources.get(recipe.catch))
     seen = set()
     for step in recipe.steps.values():
         for place, message in named_secrets(step.with_node):
@@ -91,12 +94,32 @@ def _of_types(reader: Reader, recipe: Recipe, source: Source | None) -> None:
         reader.warning(place, message, "types")
         return
     preset = source.declared.known
-    if preset is None or not preset.type_example or source.declared.event_type != preset.event_type:
+    if preset is None or source.declared.event_type != preset.event_type:
+        return
+    if preset.types:
+        for one in recipe.types:
+            if not any(fnmatchcase(kind, one) for kind in preset.types):
+                guess = nearest(one, preset.types)
+                hint = f"did you mean `{guess}`?" if guess else f"relay sources show {preset.name} lists them"
+                reader.warning(place, f"{preset.vendor} has no type `{one}`: {hint}", "types")
+        return
+    if not preset.type_example:
         return
     strange = [one for one in recipe.types if set(".:/") & set(one) - set(preset.type_example)]
     if strange:
         message = f"{preset.vendor} has no type {listed(strange)}: its types look like `{preset.type_example}`"
         reader.warning(place, message, "types")
+
+
+def _of_patience(reader: Reader, recipe: Recipe, source: Source | None) -> None:
+    preset = source.declared.known if source is not None and source.declared is not None else None
+    if recipe.respond is None or preset is None or preset.answer_in is None or recipe.respond.wait < preset.answer_in:
+        return
+    message = (
+        f"{preset.vendor} waits for {format_duration(preset.answer_in)}, and `respond` for up to "
+        f"{format_duration(recipe.respond.wait)}: give it a shorter `wait:`"
+    )
+    reader.warning(recipe.respond.place, message, "doubt")
 
 
 # --- the workspace as a whole ---

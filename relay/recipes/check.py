@@ -33,6 +33,10 @@ def check_recipe(reader: Reader, recipe: Recipe, sources: Map[str, Source], conn
         kind = connection.connector_class
         if kind is not None:
             check_step(reader, step, kind)
+    source = sources.get(recipe.catch)
+    if recipe.respond is not None and source is not None and source.declared is not None and source.declared.split:
+        message = f"the source `{source.name}` splits a body into many events, and its sender gets but one answer"
+        reader.error(recipe.respond.place, message, "respond")
     advise(reader, recipe, sources)
 
 

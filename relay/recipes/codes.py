@@ -16,6 +16,7 @@ ERRORS: dict[str, str] = {
     "wrong-setting": "A setting of a connection, a source or a step's `with` that isn't valid.",
     "expression": "An expression that can't be read: its grammar, a name, a filter or an argument.",
     "wrong-name": "A name that can't be used.",
+    "respond": "An answer to the sender that can't be given: another recipe gives it, or the source splits its bodies.",
     "circle": "Steps that wait for each other.",
     "mistake": "A mistake in a recipe or in relay.yaml.",
 }

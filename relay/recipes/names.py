@@ -13,7 +13,7 @@ from relay.recipes.words import listed, nearest, unknown
 
 #: Names that are always there, and the parts they have; None where those come with the request.
 BUILT_IN: dict[str, tuple[str, ...] | None] = {
-    "event": ("id", "received_at", "type"),
+    "event": ("id", "received_at", "sent_at", "type"),
     "headers": None,
     "query": None,
     "delivery": ("id",),

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from relay.clock import isoformat
+from relay.clock import isoformat, to_ms
 from relay.errors import RecipeError
 from relay.model import JSON, Event
 from relay.recipes.paths import WHOLE
-from relay.sources.config import SourceConfig
 from relay.sources.decode import decode_event
 
 if TYPE_CHECKING:
+    from relay.recipes.accounts import Source
     from relay.recipes.expression import Expression
+
+#: Unix seconds reach it in the year 5138; in milliseconds it was passed in 1973.
+_MILLISECONDS_FROM = 100_000_000_000
 
 
 class EventView:
@@ -25,13 +29,18 @@ class EventView:
 
     __slots__ = ("body", "event", "made", "values")
 
-    def __init__(self, event: Event, body: JSON) -> None:
+    def __init__(self, event: Event, body: JSON, sent_at: str | None = None) -> None:
         self.event = event
         self.body = body
         self.made: dict[Any, Any] = {}
         self.values: dict[str, Any] = {
             "": body,
-            "event": {"id": event.id, "received_at": isoformat(event.received_ms), "type": event.type},
+            "event": {
+                "id": event.id,
+                "received_at": isoformat(event.received_ms),
+                "sent_at": sent_at,
+                "type": event.type,
+            },
             "headers": dict(event.headers),
             "query": dict(event.query),
         }
@@ -75,19 +84,46 @@ def one_word(value: JSON, most: int) -> str:
     return "" if value is None or isinstance(value, (dict, list)) else str(value)[:most]
 
 
-def decoded_view(event: Event, config: SourceConfig | None, event_type: Expression | None) -> EventView:
-    """An event decoded as its source says, with the type that the source's `event_type` reads of it.
+def decoded_view(event: Event, source: Source | None, *, typed: bool = True) -> EventView:
+    """An event decoded as its source says, with the type and the time that the source's expressions read of it.
 
-    It has no type where that isn't there. Raises BodyError.
+    It has none where that isn't there. Raises BodyError.
+
+    source  None where there is no such source any more: then the content type says what the body is
+    typed   False keeps the type with which the event was routed
     """
-    view = EventView(event, decode_event(event, config))
-    if event_type is None:
+    view = EventView(event, decode_event(event, source.declared if source is not None else None))
+    if source is None or (source.event_type is None and source.event_time is None):
         return view
+    if typed and source.event_type is not None:
+        event = replace(event, type=one_word(_read(source.event_type, view), 200))
+    sent_at = _moment(_read(source.event_time, view)) if source.event_time is not None else None
+    return EventView(event, view.body, sent_at)
+
+
+def _read(expression: Expression, view: EventView) -> JSON:
     try:
-        kind = one_word(event_type.evaluate(Scope(view)), 200)
+        value: JSON = expression.evaluate(Scope(view))
+        return value
     except RecipeError:
-        kind = ""
-    return EventView(replace(event, type=kind), view.body)
+        return None
+
+
+def _moment(value: JSON) -> str | None:
+    """A sender's time as `2026-03-04T10:21:07.000Z`: from unix seconds, milliseconds, or ISO 8601, which is UTC
+    unless it says otherwise. None for anything else.
+    """
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 16:
+        value = int(value)
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return isoformat(round(value * (1000 if abs(value) < _MILLISECONDS_FROM else 1)))
+        if isinstance(value, str):
+            moment = datetime.fromisoformat(value.strip())
+            return isoformat(to_ms(moment if moment.tzinfo else moment.replace(tzinfo=UTC)))
+    except (ValueError, OverflowError, OSError):
+        pass
+    return None
 
 
 def gathered(saved: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

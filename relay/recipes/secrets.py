@@ -10,16 +10,13 @@ from typing import Any
 
 from relay.errors import Place, UnsetSecretError
 from relay.recipes.yaml_tree import Mapping, Node, Scalar, Sequence
+from relay.sources.fields import STAND_IN
 
 _REFERENCE = re.compile(r"\$\{([^{}]*)\}")
 _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 #: A credential is not longer; what is was named by mistake.
 _MAX_BYTES = 1_000_000
-
-
-#: In place of what is unset, so that the rest can be checked. It is good base64 and good hexadecimal.
-STAND_IN = "0" * 32
 
 
 @dataclass

@@ -233,7 +233,8 @@ def fields_at(model: type[BaseModel], location: tuple[str | int, ...]) -> dict[s
 def secrets_written(value: Any, node: Node) -> Iterator[Place]:
     """Where a secret of a validated config stands in the file as it is, not as ${NAME} or ${file:…}."""
     if isinstance(value, SecretStr) and isinstance(node, Scalar):
-        if "${" not in node.text:
+        # An empty one is none: some APIs take a key as the user name, and no password.
+        if node.text and "${" not in node.text:
             yield node.place
         return
     for inner, inner_node in _pairs(value, node):

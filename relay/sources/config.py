@@ -11,13 +11,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from difflib import get_close_matches
+from hashlib import blake2b
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from relay.sources.fields import Secrets, usable
 from relay.sources.presets import PRESETS, Preset
-from relay.sources.units import Duration, Size, wrong
-from relay.sources.verify_config import Secrets, Verify, header_of, plain_secrets, usable
+from relay.sources.split import Split
+from relay.sources.units import Duration, Rate, Size, wrong
+from relay.sources.verify_config import Verify, headers_of, params_of, plain_secrets
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Decode = Literal["auto", "json", "form", "xml", "text", "query"]
@@ -28,6 +31,22 @@ ALL_METHODS: tuple[Method, ...] = ("GET", "POST", "PUT", "PATCH", "DELETE")
 def _preset_schema(schema: dict[str, Any]) -> None:
     schema.clear()
     schema |= {"enum": sorted(PRESETS), "description": "What the relay knows of a vendor, by name.", "title": "Preset"}
+
+
+def mark_of(secret: str) -> str:
+    """A secret's short name: the same each time, and of no use to whoever sees it."""
+    return blake2b(secret.encode(), digest_size=4, person=b"relay secret").hexdigest()
+
+
+class SourceLimit(BaseModel):
+    """How many requests of a source are taken in a time, by each web process."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    rate: Rate | None = Field(None, description="At most so many requests in a time.", examples=["600/min"])
+    per_address: Rate | None = Field(
+        None, description="The same for each address they come from.", examples=["60/min", "10/s"]
+    )
 
 
 class SourceConfig(BaseModel):
@@ -55,11 +74,29 @@ class SourceConfig(BaseModel):
     event_type: str | None = Field(
         None, description="An expression for the sender's name of what happened.", examples=["$.type"]
     )
+    event_time: str | None = Field(
+        None,
+        description="An expression for the moment at which it happened, by the sender's clock: `$event.sent_at`.",
+        examples=["$.created_at"],
+    )
+    split: str | None = Field(
+        None,
+        description="A list in a JSON body, each of whose items is an event of its own.",
+        examples=["$[*]", "$.events[*]"],
+    )
     duplicates: Duration = Field(
         timedelta(hours=24),
         description="How long a repeat of an event_id is recognised.",
         examples=["24h"],
         json_schema_extra={"default": "24h"},
+    )
+    verify_token: Secrets | None = Field(
+        None,
+        description="The token a vendor sends along when it asks whether we are here, where its preset says so.",
+        examples=["${VERIFY_TOKEN}"],
+    )
+    limit: SourceLimit = Field(
+        SourceLimit(), description="How many requests are taken in a time; more are answered 429."
     )
     max_body: Size = Field(
         10_000_000,
@@ -92,12 +129,16 @@ class SourceConfig(BaseModel):
         known: dict[str, Any] = {
             "event_id": preset.event_id,
             "event_type": preset.event_type,
+            "event_time": preset.event_time,
+            "split": preset.split,
             "json_field": preset.json_field,
         }
+        if preset.decode is not None:
+            known["decode"] = preset.decode
         if preset.methods is not None:
             known["methods"] = preset.methods
         written = dict(data)
-        if data.get("verify") is None and preset.verify is not None and usable(data.get("secret")):
+        if data.get("verify") is None and usable(data.get("secret")):
             written["verify"] = preset.verify_with(data["secret"])
         return {**known, **written}
 
@@ -106,11 +147,18 @@ class SourceConfig(BaseModel):
     def _the_preset_exists(cls, value: str | None) -> str | None:
         if value is not None and value not in PRESETS:
             near = get_close_matches(value, PRESETS, 1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(PRESETS))}"
+            hint = f"did you mean {near[0]}?" if near else "relay sources list --presets has them all"
             raise wrong("preset", f"no preset is called {value!r}; {hint}")
         return value
 
-    @field_validator("event_id", "event_type")
+    @field_validator("split")
+    @classmethod
+    def _a_split_is_a_path_to_a_list(cls, value: str | None) -> str | None:
+        if value is not None:
+            Split.of(value)
+        return value
+
+    @field_validator("event_id", "event_type", "event_time")
     @classmethod
     def _an_expression_names_something_of_the_event(cls, value: str | None) -> str | None:
         if value is not None and "$" not in value:
@@ -143,11 +191,14 @@ class SourceConfig(BaseModel):
         if self.verify is None:
             if preset is None:
                 how = "`verify` says how a request proves whom it is from; `verify: none` takes it from anybody"
-            elif preset.verify is None:
-                how = f"the preset {preset.name} has no signature: write `verify` to say how requests prove themselves"
             else:
                 how = f"the preset {preset.name} verifies with a `secret`: {preset.asks_for}"
             raise wrong("verify", how)
+        asks = preset is not None and preset.asks_token
+        if self.verify_token is not None and not asks:
+            raise wrong("verify_token", "`verify_token` belongs to presets whose vendor asks with one, such as meta")
+        if self.verify_token is None and preset is not None and asks:
+            raise wrong("verify_token", f"{preset.vendor} asks with a token of your own choice: write `verify_token`")
         if self.secret is not None and preset is not None and not self.uses_preset_secret:
             raise wrong(
                 "secret", f"`verify` takes the place of the preset {preset.name}'s own, so `secret` is not used"
@@ -165,9 +216,9 @@ class SourceConfig(BaseModel):
         preset = self.known
         return (
             preset is not None
-            and preset.verify is not None
             and self.secret is not None
-            and tuple(plain_secrets(self.verify)) == tuple(s.get_secret_value() for s in self.secret)
+            # A preset may have several places for it, in which case the verification names each secret once.
+            and set(plain_secrets(self.verify)) == {secret.get_secret_value() for secret in self.secret}
         )
 
     @property
@@ -181,13 +232,21 @@ class SourceConfig(BaseModel):
         return tuple(plain_secrets(self.verify))
 
     @property
+    def marks(self) -> tuple[str, ...]:
+        """A short name for each secret, in their order, that doesn't give it away."""
+        return tuple(mark_of(secret) for secret in self.secrets)
+
+    @property
+    def verify_tokens(self) -> tuple[str, ...]:
+        """What a vendor's first question may hold. Never show one."""
+        return tuple(token.get_secret_value() for token in self.verify_token or ())
+
+    @property
     def secret_headers(self) -> frozenset[str]:
         """The lower-case header names whose values prove the sender."""
-        name = header_of(self.verify)
-        return frozenset((name,)) if name else frozenset()
+        return headers_of(self.verify)
 
     @property
     def secret_params(self) -> frozenset[str]:
         """The query parameters whose values prove the sender."""
-        name = getattr(self.verify, "query", None)
-        return frozenset((name,)) if name else frozenset()
+        return params_of(self.verify)

@@ -2,7 +2,7 @@
 
 With `auto` the content type says what it is. Where it says nothing (none, an unknown one, text/plain), a body that
 looks like JSON or XML and is it, is taken for it; the rest is text where it is UTF-8, and else {"base64": …}.
-Without a body, the query string is the data, nested like a form.
+Without a body, the query string is the data, nested like a form. A packed body (`Content-Encoding`) is unpacked first.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from python_multipart.multipart import parse_options_header
@@ -21,6 +22,7 @@ from relay.sources.config import SourceConfig
 from relay.sources.form_body import decode_form, nest
 from relay.sources.json_body import decode_json
 from relay.sources.multipart_body import decode_multipart
+from relay.sources.unpack import MOST_BYTES, unpack
 from relay.sources.xml_body import decode_xml
 
 _JSON_TYPES = frozenset({"application/json", "text/json", "application/x-json", "application/x-javascript"})
@@ -31,11 +33,30 @@ _MULTIPART_TYPE = "multipart/form-data"
 _JSON_START = re.compile(rb"[ \t\r\n]*(?:\xef\xbb\xbf)?[ \t\r\n]*[{\[]")
 _XML_START = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*<\?xml\s")
 
+#: A longer body may take longer to decode than others should wait: up to 0.2 s for each MB, where it is made for that.
+_LONG_BYTES = 256_000
+
 
 def decode_event(event: Event, config: SourceConfig | None) -> JSON:
     """A caught event's data, as its source says; by its content type where the source is no more. Raises BodyError."""
+    if event.part:
+        return decode_json(event.body)
     how, json_field = (config.decode, config.json_field) if config is not None else ("auto", None)
-    return decode(event.body, event.content_type, event.query, event.method, how=how, json_field=json_field)
+    return decode(
+        event.body,
+        event.content_type,
+        event.query,
+        event.method,
+        how=how,
+        json_field=json_field,
+        encoding=event.headers.get("content-encoding", ""),
+        limit=config.max_body if config is not None else MOST_BYTES,
+    )
+
+
+def takes_long(event: Event) -> bool:
+    """Whether decoding may take so long that it isn't done where others wait."""
+    return len(event.body) > _LONG_BYTES or "content-encoding" in event.headers
 
 
 def decode(
@@ -46,20 +67,30 @@ def decode(
     *,
     how: str = "auto",
     json_field: str | None = None,
+    encoding: str = "",
+    limit: int = MOST_BYTES,
 ) -> JSON:
     """Raises BodyError that says where the body stops making sense.
 
     method      makes no difference: senders do put a body into a GET, and leave it out of a POST
     how         a source's `decode`: auto, json, form, xml, text or query
     json_field  the form field that holds the event as JSON: where it is there, it is the data
+    encoding    the request's `content-encoding`
+    limit       to how many bytes a packed body may be unpacked: the source's `max_body`, as if it had come that way
     """
     if how == "query" or (not body and how != "text"):
         return nest(query)
+    if encoding:
+        body = unpack(body, encoding, limit)
     if how == "auto" and content_type == "application/json":
         return decode_json(body)
     media, charset = _media_type(content_type)
     if how == "auto":
         how = _kind(media)
+        if media == _FORM_TYPE and _JSON_START.match(body):
+            # What curl -d and axios call a form where nobody says what it is.
+            with suppress(BodyError):
+                return decode_json(body, charset)
     match how:
         case "json":
             return decode_json(body, charset)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import json
 import math
+import re
 from typing import Any, NoReturn
 
 import orjson
@@ -20,9 +21,18 @@ from relay.sources.charset import is_utf8, to_text
 #: Deeper values can't be written again by every library they pass through (orjson stops at 254).
 MAX_DEPTH = 128
 
+#: Objects and lists together. Each takes 60 to 230 bytes of memory for as little as three of the body.
+MAX_CONTAINERS = 500_000
+
+#: Also one that doesn't end: looking for its end from each of its quotes would take for ever.
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+
 #: orjson makes a float of an integer beyond 64 bits; 19 digits in a row are the sign that there may be one.
 _DIGITS_TO_ZERO = bytes(0x30 if 0x30 <= byte <= 0x39 else byte for byte in range(256))
 _LONG_NUMBER = b"0" * 19
+
+#: Whole pairs are one character by the time it is looked for.
+_HALF_OF_A_PAIR = re.compile("[\\ud800-\\udfff]")
 
 _UTF16_OR_32_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 
@@ -36,6 +46,10 @@ def decode_json(body: bytes, charset: str = "") -> JSON:
     elif body.startswith(_UTF16_OR_32_BOMS) or b"\0" in body[:4]:
         # RFC 4627: the zeros among the first four bytes tell UTF-16 and UTF-32 apart.
         body = to_text(body, json.detect_encoding(body)).encode()
+    # Each object or list takes a bracket; most bodies have too few to be worth a look.
+    brackets = _brackets(body)
+    if brackets > MAX_CONTAINERS and brackets - sum(map(_brackets_of, _TEXT.finditer(body))) > MAX_CONTAINERS:
+        raise BodyError(f"the body isn't usable JSON: it has more than {MAX_CONTAINERS} objects and lists")
     if _LONG_NUMBER in body.translate(_DIGITS_TO_ZERO):
         value = _exact(body)
     else:
@@ -43,10 +57,17 @@ def decode_json(body: bytes, charset: str = "") -> JSON:
             value = orjson.loads(body)
         except orjson.JSONDecodeError:
             value = _exact(body)
-    # Each level of depth takes a bracket; most bodies have too few to be worth a walk.
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and too_deep(value):
+    if brackets > MAX_DEPTH and too_deep(value):
         raise BodyError(f"the body isn't usable JSON: it is nested deeper than {MAX_DEPTH} levels")
     return value
+
+
+def _brackets(text: bytes) -> int:
+    return text.count(b"{") + text.count(b"[")
+
+
+def _brackets_of(match: re.Match[bytes]) -> int:
+    return _brackets(match[0])
 
 
 def too_deep(value: Any, limit: int = MAX_DEPTH) -> bool:
@@ -96,7 +117,7 @@ def _finite(text: str) -> float:
 def _whole(value: Any) -> Any:
     """The same without halves of surrogate pairs."""
     if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return value if value.isascii() else _HALF_OF_A_PAIR.sub("\ufffd", value)
     if isinstance(value, list):
         return [_whole(inner) for inner in value]
     if isinstance(value, dict):

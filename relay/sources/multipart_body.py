@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import logging
+import re
 from typing import Any
 
 from python_multipart.exceptions import FormParserError
@@ -12,6 +14,9 @@ from relay.errors import BodyError
 from relay.sources.charset import to_text
 from relay.sources.form_body import MAX_FIELDS, nest
 
+# It logs each broken body, with a piece of it. Ours is told once, by who asked for it.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
+
 
 def decode_multipart(body: bytes, content_type: str) -> dict[str, Any]:
     """Raises BodyError, also where the body ends before its closing boundary: a part of it got lost on the way."""
@@ -19,6 +24,12 @@ def decode_multipart(body: bytes, content_type: str) -> dict[str, Any]:
     boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
     if not boundary:
         raise BodyError("the multipart body's content type doesn't name its boundary")
+    # The parser walks through both byte by byte; neither is in what a sender means.
+    delimiter = b"\r\n--" + boundary
+    if body.count(delimiter) > MAX_FIELDS + 1:
+        raise BodyError(f"the form has more than {MAX_FIELDS} fields")
+    if re.search(re.escape(delimiter) + rb"[ \t]{256}", body):
+        raise BodyError("the body isn't multipart: there is too much white space behind its boundary")
     try:
         parser = MultipartParser(boundary, parts.callbacks())
         parser.write(body)

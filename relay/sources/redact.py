@@ -10,6 +10,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from relay.model import JSON
 from relay.sources.config import SourceConfig
+from relay.sources.place import BodyPlace
+from relay.sources.verify_config import places_of
 
 HIDDEN = "***"
 
@@ -59,8 +61,13 @@ def redact_url(url: str, extra: Iterable[str] = ()) -> str:
     return urlunsplit((parts.scheme, host, redact_path(parts.path), "&".join(fields), parts.fragment))
 
 
-def redact_body(body: JSON, secrets: Iterable[str]) -> Any:
-    """The same without the source's secrets, wherever a sender echoes them: Jotform sends our whole address along."""
+def redact_body(body: JSON, secrets: Iterable[str], places: Iterable[BodyPlace] = ()) -> Any:
+    """The same without the source's secrets, wherever a sender echoes them: Jotform sends our whole address along.
+
+    places: where the source's `verify` looks in it, `places_of`: a signature, or a secret that may be nearly right.
+    """
+    for place in places:
+        body = place.put(body, HIDDEN, only_where_it_is=True)
     known = frozenset(secrets)
     if not known:
         return body
@@ -92,11 +99,12 @@ def _spellings(secret: str) -> set[str]:
 class Redactor:
     """Everything of one source, built once."""
 
-    __slots__ = ("_headers", "_params", "_secrets")
+    __slots__ = ("_headers", "_params", "_places", "_secrets")
 
     def __init__(self, config: SourceConfig) -> None:
         self._headers = config.secret_headers
         self._params = config.secret_params
+        self._places = places_of(config.verify)
         self._secrets = config.secrets
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
@@ -112,4 +120,4 @@ class Redactor:
         return redact_url(url, self._params)
 
     def body(self, body: JSON) -> Any:
-        return redact_body(body, self._secrets)
+        return redact_body(body, self._secrets, self._places)

@@ -1,4 +1,4 @@
-"""Durations and sizes as pydantic fields, with messages that read as sentences."""
+"""Durations, sizes and rates as pydantic fields, with messages that read as sentences."""
 
 from __future__ import annotations
 
@@ -32,6 +32,14 @@ def _size(value: Any) -> int:
         raise wrong("size", str(error)) from None
 
 
+def _rate(value: Any) -> str:
+    try:
+        units.parse_rate(value)
+    except ValueError as error:
+        raise wrong("rate", str(error)) from None
+    return str(value)
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),
@@ -45,3 +53,6 @@ Size = Annotated[
     PlainSerializer(units.format_size, return_type=str),
     WithJsonSchema({"type": "string", "pattern": units.SIZE_PATTERN}),
 ]
+
+#: `60/min`, as it is written; `relay.units.parse_rate` reads it.
+Rate = Annotated[str, BeforeValidator(_rate), WithJsonSchema({"type": "string", "pattern": units.RATE_PATTERN})]

@@ -1,109 +1,75 @@
-"""What may stand under a source's `verify`: none, or one way to prove who sent a request.
+"""What may stand under a source's `verify`: none, or a way to prove who sent a request.
 
     verify: none
     verify: {header: X-Key, equals: "${KEY}"}
     verify: {query: key, equals: "${KEY}"}
+    verify: {field: "value[*].clientState", equals: "${KEY}"}   # a place in the body
     verify: {basic: {username: relay, password: "${PASSWORD}"}}
     verify: {bearer: "${TOKEN}"}
-    verify: {token: "${TOKEN}"}                 # the last part of /in/<source>/<token>
+    verify: {path_token: "${TOKEN}"}                            # the last part of /in/<source>/<token>; also `token`
     verify: {hmac: {header: X-Signature, secret: "${SECRET}"}}
+    verify: {digest: {header: X-Signature, secret: "${SECRET}"}}
+    verify: {ecdsa: {header: X-Signature, public_key: "${KEY}"}}
+    verify: {ip_allow: [203.0.113.0/24]}                        # alone, or beside any of them
+    verify: {any: [{bearer: "${TOKEN}"}, {query: key, equals: "${KEY}"}]}
 
 Every secret may be a list: while it is being changed, both the old and the new one are taken.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    SecretStr,
-    Tag,
-    WithJsonSchema,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag, TypeAdapter, field_validator
 
-from relay.sources.units import Duration, wrong
-
-#: What a `signed` template may hold. `{header:…}` is the value of another header of the request.
-_PLACEHOLDER = re.compile(r"\{(body|timestamp|method|url|path|header:[A-Za-z0-9-]+)\}")
-
-#: RFC 9110's token: what a header's name may be made of.
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+from relay.sources.fields import HeaderName, Networks, Part, Secrets
+from relay.sources.place import BodyPlace, PlaceName
+from relay.sources.signature_config import Digest, Ecdsa, Hmac
+from relay.sources.units import wrong
 
 
-def _secrets(value: Any) -> Any:
-    secrets = list(value) if isinstance(value, list | tuple) else [value]
-    if not secrets:
-        raise wrong("secret", "the list of secrets is empty")
-    for secret in secrets:
-        text = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
-        if not isinstance(text, str):
-            raise wrong("secret", "a secret is text, or a list of texts; put a number into quotes")
-        if not text:
-            raise wrong("secret", "the secret is empty: everybody could guess it")
-        if text != text.strip():
-            raise wrong("secret", "the secret begins or ends with white space; does its file end with a line break?")
-    return tuple(secrets)
+class Way(Part):
+    """One way to prove who sent a request, whatever it is."""
+
+    ip_allow: Networks | None = Field(
+        None,
+        description="The networks, or single addresses, it has to come from as well.",
+        examples=[["203.0.113.0/24"]],
+    )
 
 
-def usable(value: Any) -> bool:
-    """Whether this would pass for a secret, or a list of them."""
-    try:
-        _secrets(value)
-    except PydanticCustomError:
-        return False
-    return True
+class AddressVerify(Way):
+    """The sender's address is all that is asked for."""
+
+    ip_allow: Networks = Field(
+        description="The networks, or single addresses, a request has to come from.", examples=[["203.0.113.0/24"]]
+    )
 
 
-_SECRET_SCHEMA = {"type": "string", "minLength": 1, "format": "password", "writeOnly": True}
-
-Secrets = Annotated[
-    tuple[SecretStr, ...],
-    BeforeValidator(_secrets),
-    WithJsonSchema({"anyOf": [_SECRET_SCHEMA, {"type": "array", "items": _SECRET_SCHEMA, "minItems": 1}]}),
-]
-
-
-def _header_name(value: str) -> str:
-    if not _HEADER_NAME.fullmatch(value):
-        raise wrong("header", f"{value!r} can't be the name of a header")
-    return value
-
-
-HeaderName = Annotated[str, BeforeValidator(lambda v: _header_name(v) if isinstance(v, str) else v)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class HeaderVerify(_Part):
+class HeaderVerify(Way):
     """A header equals a secret."""
 
     header: HeaderName = Field(description="The header's name; upper and lower case are alike.", examples=["X-Key"])
     equals: Secrets = Field(description="What its value has to be.", examples=["${KEY}"])
 
 
-class QueryVerify(_Part):
+class QueryVerify(Way):
     """A query parameter equals a secret."""
 
     query: str = Field(min_length=1, description="The parameter's name in the address.", examples=["key"])
     equals: Secrets = Field(description="What its value has to be.", examples=["${KEY}"])
 
 
-class Basic(_Part):
+class FieldVerify(Way):
+    """A place in the body equals a secret; all of them, where it is in a list."""
+
+    field: PlaceName = Field(description="The place in the decoded body.", examples=["value[*].clientState"])
+    equals: Secrets = Field(description="What its value has to be.", examples=["${KEY}"])
+
+
+class Basic(Part):
     """HTTP Basic."""
 
     username: str = Field(description="The user's name; a colon can't be part of it.", examples=["relay"])
@@ -117,206 +83,205 @@ class Basic(_Part):
         return value
 
 
-class BasicVerify(_Part):
+class BasicVerify(Way):
     """HTTP Basic: a user's name and password."""
 
     basic: Basic = Field(description="The user's name and password.")
 
 
-class BearerVerify(_Part):
+class BearerVerify(Way):
     """`Authorization: Bearer …` holds a secret."""
 
     bearer: Secrets = Field(description="The token after `Authorization: Bearer`.", examples=["${TOKEN}"])
 
 
-class TokenVerify(_Part):
+def _fits_into_one_part_of_a_path(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    if any(not re.fullmatch(r"[A-Za-z0-9._~-]+", secret.get_secret_value()) for secret in value):
+        raise wrong("token", "a token is part of an address: only letters A to Z, digits and . _ ~ - may be in it")
+    return value
+
+
+_PathTokens = Annotated[Secrets, AfterValidator(_fits_into_one_part_of_a_path)]
+
+
+class TokenVerify(Way):
     """The address ends with a secret: /in/<source>/<token>."""
 
-    token: Secrets = Field(description="The last part of /in/<source>/<token>.", examples=["${TOKEN}"])
-
-    @field_validator("token")
-    @classmethod
-    def _fits_into_one_part_of_a_path(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        if any(not re.fullmatch(r"[A-Za-z0-9._~-]+", secret.get_secret_value()) for secret in value):
-            raise wrong("token", "a token is part of an address: only letters A to Z, digits and . _ ~ - may be in it")
-        return value
+    token: _PathTokens = Field(description="The last part of /in/<source>/<token>.", examples=["${TOKEN}"])
 
 
-class Timestamp(_Part):
-    """When the request was signed: an old one is a replay, and refused."""
+class PathTokenVerify(Way):
+    """The address ends with a secret: /in/<source>/<token>. The same as `token`."""
 
-    header: HeaderName | None = Field(None, description="The header that holds it.", examples=["X-Timestamp"])
-    field: str | None = Field(None, min_length=1, description="Its name within the signature's header.", examples=["t"])
-    tolerance: Duration = Field(
-        timedelta(minutes=5),
-        description="How far it may be from our clock, either way.",
-        examples=["5m"],
-        json_schema_extra={"default": "5m"},
-    )
-    format: Literal["seconds", "milliseconds", "iso"] = Field(
-        "seconds", description="Unix seconds, unix milliseconds, or ISO 8601."
-    )
+    path_token: _PathTokens = Field(description="The last part of /in/<source>/<token>.", examples=["${TOKEN}"])
 
-    @model_validator(mode="after")
-    def _is_in_one_place(self) -> Timestamp:
-        if (self.header is None) == (self.field is None):
-            raise wrong("timestamp", "a timestamp has a `header` of its own or is a `field` of the signature's header")
-        if self.tolerance <= timedelta(0):
-            raise wrong("timestamp", "a tolerance is longer than nothing; 5m is usual")
-        return self
+    @property
+    def token(self) -> tuple[SecretStr, ...]:
+        return self.path_token
 
 
-class Hmac(_Part):
-    """A signature over the raw body, made with a secret both sides know."""
-
-    header: HeaderName = Field(description="The header that holds the signature.", examples=["X-Signature"])
-    secret: Secrets = Field(description="The key of the signature.", examples=["${SECRET}"])
-    algorithm: Literal["sha256", "sha1", "sha512"] = Field("sha256", description="The hash function.")
-    encoding: Literal["hex", "base64"] = Field("hex", description="How the signature is written.")
-    prefix: str = Field("", description="What stands before the signature.", examples=["sha256="])
-    signed: str = Field(
-        "{body}",
-        description="What is signed: {body}, {timestamp}, {method}, {url}, {path}, {header:NAME} and any text.",
-        examples=["{timestamp}.{body}"],
-    )
-    timestamp: Timestamp | None = Field(None, description="When it was signed, where the sender says so.")
-    separator: str | None = Field(
-        None, min_length=1, description="What stands between several signatures in one header.", examples=[" "]
-    )
-    field: str | None = Field(
-        None, min_length=1, description="The signature's name in a header such as `t=1,v1=abc`.", examples=["v1"]
-    )
-    secret_encoding: Literal["text", "base64", "hex"] = Field(
-        "text", description="How the secret is written; its bytes are the key."
-    )
-    secret_prefix: str = Field("", description="What stands before an encoded secret.", examples=["whsec_"])
-
-    @field_validator("signed")
-    @classmethod
-    def _signs_the_body(cls, value: str) -> str:
-        if "{body}" not in value:
-            raise wrong("signed", "what is signed has to hold {body}, or the body could be exchanged")
-        rest = _PLACEHOLDER.sub("", value)
-        if "{" in rest or "}" in rest:
-            raise wrong("signed", "a placeholder is one of {body} {timestamp} {method} {url} {path} {header:NAME}")
-        return value
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Hmac:
-        if self.timestamp is None and "{timestamp}" in self.signed:
-            raise wrong("timestamp", "`signed` holds {timestamp}, so `timestamp` has to say where it is")
-        if self.timestamp is not None and "{timestamp}" not in self.signed:
-            raise wrong("timestamp", "the timestamp isn't signed: put {timestamp} into `signed`")
-        if self.timestamp is not None and self.timestamp.field is not None and self.field is None:
-            raise wrong(
-                "timestamp", "the timestamp is a field of the header, so the signature's `field` has a name too"
-            )
-        if self.field is not None and self.separator is not None:
-            raise wrong("separator", "`field` and `separator` are two ways to write several signatures; choose one")
-        for secret in self.secret:
-            key_bytes(secret.get_secret_value(), self.secret_encoding, self.secret_prefix)
-        return self
-
-    def keys(self) -> tuple[bytes, ...]:
-        """The secrets as the bytes that sign."""
-        return tuple(key_bytes(s.get_secret_value(), self.secret_encoding, self.secret_prefix) for s in self.secret)
-
-    def signed_headers(self) -> tuple[str, ...]:
-        """The headers that `signed` holds, beside the timestamp's."""
-        return tuple(part.removeprefix("header:") for part in self.parts()[1::2] if part.startswith("header:"))
-
-    def parts(self) -> tuple[str, ...]:
-        """`signed` cut into text and placeholders' names by turns: ("v0:", "timestamp", ":", "body", "")."""
-        return tuple(_PLACEHOLDER.split(self.signed))
-
-
-class HmacVerify(_Part):
+class HmacVerify(Way):
     """A signature over the raw body."""
 
     hmac: Hmac = Field(description="Where the signature is and how it is made.")
 
 
-def key_bytes(secret: str, encoding: str, prefix: str) -> bytes:
-    """The bytes a written secret stands for. Raises a validation error that doesn't show it."""
-    if encoding == "text":
-        return secret.encode()
-    text = secret.removeprefix(prefix)
-    try:
-        if encoding == "hex":
-            key = bytes.fromhex(text)
-        else:
-            key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (ValueError, binascii.Error):
-        key = b""
-    if not key:
-        after = f", after {prefix!r}" if prefix else ""
-        raise wrong("secret", f"the secret has to be {encoding}{after}; was it copied whole?")
-    return key
+class DigestVerify(Way):
+    """A plain hash over the body and a secret."""
+
+    digest: Digest = Field(description="Where the hash is and how it is made.")
 
 
-_TAGS: dict[str, type[_Part]] = {
+class EcdsaVerify(Way):
+    """A signature that only the vendor can make."""
+
+    ecdsa: Ecdsa = Field(description="Where the signature is and how it is made.")
+
+
+#: In the order in which they are looked for: `ip_allow` may stand beside each of the others.
+_TAGS: dict[str, type[Part]] = {
     "header": HeaderVerify,
     "query": QueryVerify,
+    "field": FieldVerify,
     "basic": BasicVerify,
     "bearer": BearerVerify,
     "token": TokenVerify,
+    "path_token": PathTokenVerify,
     "hmac": HmacVerify,
+    "digest": DigestVerify,
+    "ecdsa": EcdsaVerify,
 }
+
+_NAMES = "header, query, field, basic, bearer, path_token, hmac, digest, ecdsa, any or ip_allow"
 
 
 def _way(value: Any) -> str | None:
     if value == "none":
         return "none"
     if isinstance(value, Mapping):
-        return next((tag for tag in _TAGS if tag in value), None)
-    return next((tag for tag, model in _TAGS.items() if isinstance(value, model)), None)
+        return next((tag for tag in (*_TAGS, "any", "ip_allow") if tag in value), None)
+    tags: dict[str, type[Part]] = {**_TAGS, "any": AnyVerify, "ip_allow": AddressVerify}
+    return next((tag for tag, model in tags.items() if isinstance(value, model)), None)
 
 
-Verify = Annotated[
-    Annotated[Literal["none"], Tag("none")]
-    | Annotated[HeaderVerify, Tag("header")]
+_Single = (
+    Annotated[HeaderVerify, Tag("header")]
     | Annotated[QueryVerify, Tag("query")]
+    | Annotated[FieldVerify, Tag("field")]
     | Annotated[BasicVerify, Tag("basic")]
     | Annotated[BearerVerify, Tag("bearer")]
     | Annotated[TokenVerify, Tag("token")]
-    | Annotated[HmacVerify, Tag("hmac")],
+    | Annotated[PathTokenVerify, Tag("path_token")]
+    | Annotated[HmacVerify, Tag("hmac")]
+    | Annotated[DigestVerify, Tag("digest")]
+    | Annotated[EcdsaVerify, Tag("ecdsa")]
+    | Annotated[AddressVerify, Tag("ip_allow")]
+)
+
+_OneOfAny = Annotated[
+    _Single,
     Discriminator(
         _way,
         custom_error_type="relay_verify",
-        custom_error_message="`verify` is `none`, or names one way: header, query, basic, bearer, token or hmac",
+        custom_error_message="each item names one way: "
+        "header, query, field, basic, bearer, path_token, hmac, digest, ecdsa or ip_allow",
     ),
 ]
 
 
-def secrets_of(verify: object) -> tuple[SecretStr, ...]:
+class AnyVerify(Way):
+    """One of several ways suffices."""
+
+    any: tuple[_OneOfAny, ...] = Field(
+        min_length=1, description="The ways; one of them suffices.", examples=[[{"bearer": "${TOKEN}"}]]
+    )
+
+
+Verify = Annotated[
+    Annotated[Literal["none"], Tag("none")] | _Single | Annotated[AnyVerify, Tag("any")],
+    Discriminator(
+        _way,
+        custom_error_type="relay_verify",
+        custom_error_message=f"`verify` is `none`, or names one way: {_NAMES}",
+    ),
+]
+
+_ADAPTER: TypeAdapter[Any] = TypeAdapter(Verify)
+
+
+def parsed(verify: Any) -> Any:
+    """What would stand under `verify`, validated. Raises pydantic's ValidationError."""
+    return _ADAPTER.validate_python(verify)
+
+
+def _secrets_of(verify: object) -> tuple[SecretStr, ...]:
     match verify:
-        case HeaderVerify() | QueryVerify():
+        case HeaderVerify() | QueryVerify() | FieldVerify():
             return verify.equals
         case BasicVerify():
             return verify.basic.password
         case BearerVerify():
             return verify.bearer
-        case TokenVerify():
+        case TokenVerify() | PathTokenVerify():
             return verify.token
         case HmacVerify():
             return verify.hmac.secret
+        case DigestVerify():
+            return verify.digest.secret
         case _:
             return ()
 
 
 def plain_secrets(verify: object) -> Iterator[str]:
-    """The secrets themselves. Never show one."""
-    return (secret.get_secret_value() for secret in secrets_of(verify))
+    """The secrets themselves, in the order written; of `any`, each once. Never show one.
 
-
-def header_of(verify: object) -> str | None:
-    """The lower-case name of the header that proves the sender."""
+    A public key counts as one: it is what the operator has from the vendor, and is changed like a secret.
+    """
     match verify:
-        case HeaderVerify():
-            return verify.header.lower()
-        case HmacVerify():
-            return verify.hmac.header.lower()
-        case BasicVerify() | BearerVerify():
-            return "authorization"
+        case AnyVerify():
+            yield from dict.fromkeys(secret for way in verify.any for secret in plain_secrets(way))
+        case EcdsaVerify():
+            yield from verify.ecdsa.public_key
         case _:
-            return None
+            yield from (secret.get_secret_value() for secret in _secrets_of(verify))
+
+
+def ways_of(verify: object) -> tuple[object, ...]:
+    """The ways one of which suffices; most often one."""
+    return verify.any if isinstance(verify, AnyVerify) else (verify,)
+
+
+def headers_of(verify: object) -> frozenset[str]:
+    """The lower-case names of the headers that prove the sender."""
+    names: set[str] = set()
+    for way in ways_of(verify):
+        match way:
+            case HeaderVerify():
+                names.add(way.header.lower())
+            case HmacVerify() if way.hmac.header is not None:
+                names.add(way.hmac.header.lower())
+            case DigestVerify():
+                names.add(way.digest.header.lower())
+            case EcdsaVerify():
+                names.add(way.ecdsa.header.lower())
+            case BasicVerify() | BearerVerify():
+                names.add("authorization")
+            case _:
+                pass
+    return frozenset(names)
+
+
+def params_of(verify: object) -> frozenset[str]:
+    """The query parameters that prove the sender."""
+    return frozenset(way.query for way in ways_of(verify) if isinstance(way, QueryVerify))
+
+
+def places_of(verify: object) -> tuple[BodyPlace, ...]:
+    """The places in the body that prove the sender."""
+    places: list[BodyPlace] = []
+    for way in ways_of(verify):
+        if isinstance(way, FieldVerify):
+            places.append(BodyPlace.of(way.field))
+        elif isinstance(way, HmacVerify) and (place := way.hmac.signature_place()) is not None:
+            places.append(place)
+    return tuple(places)

@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
@@ -17,19 +19,28 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
 from relay.errors import BodyError
-from relay.sources.charset import to_text
+from relay.sources.charset import is_utf8, to_text
 
+#: Attributes count as elements.
 MAX_ELEMENTS = 200_000
 MAX_DEPTH = 100
+
+#: The parser is told of a tag as a whole, when all of it has come; so one of many attributes has to be seen before.
+_STEP = 65_536
+_LONG_TAG = 1_000_000
+_MAX_ATTRIBUTES = 20_000
+
+_DECLARED = re.compile(rb"""(?:\xef\xbb\xbf)?<\?xml[^>]{0,200}?\sencoding\s*=\s*["']([^"'>]{0,100})["']""")
 
 
 def decode_xml(body: bytes, charset: str = "") -> dict[str, Any]:
     """Raises BodyError with line and column. A charset of the content type goes before the document's own."""
     builder = _Builder()
-    document: bytes | str = to_text(body, charset) if charset else body
+    charset = charset or _declared(body)
+    document: bytes | str = body if is_utf8(charset) else to_text(body, charset)
     try:
         parser = DefusedXMLParser(target=builder, forbid_dtd=True)
-        parser.feed(document)
+        _feed(parser, document, builder)
         return _root(parser.close())
     except ParseError as error:
         line, column = error.position
@@ -39,6 +50,31 @@ def decode_xml(body: bytes, charset: str = "") -> dict[str, Any]:
         raise BodyError("the body's XML has a document type or an entity of its own, which is refused") from None
     except (LookupError, ValueError) as error:
         raise BodyError(f"the body isn't XML: {error}") from None
+
+
+def _declared(body: bytes) -> str:
+    """What the document says of itself. The parser knows few charsets, and would take the name of any codec for one."""
+    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if b"\0" in body[:4]:
+        return "utf-16-be" if body[:1] == b"\0" else "utf-16-le"
+    match = _DECLARED.match(body)
+    return match[1].decode("latin-1") if match else ""
+
+
+def _feed(parser: DefusedXMLParser, document: bytes | str, builder: _Builder) -> None:
+    sign = b"=" if isinstance(document, bytes) else "="
+    fed = heard_at = heard = 0
+    while fed < len(document):
+        # Longer steps within a long tag: each makes the parser look through all of it again.
+        unheard = fed - heard_at
+        if unheard > _LONG_TAG and document.count(sign, heard_at, fed) > _MAX_ATTRIBUTES:  # type: ignore[arg-type]
+            raise BodyError(f"a tag of the body's XML has more than {_MAX_ATTRIBUTES} attributes")
+        step = max(_STEP, unheard // 4)
+        parser.feed(document[fed : fed + step])
+        fed += step
+        if builder.heard != heard:
+            heard, heard_at = builder.heard, fed
 
 
 def _root(value: Any) -> dict[str, Any]:
@@ -78,11 +114,13 @@ class _Builder:
     def __init__(self) -> None:
         self._open = [_Element("")]
         self._count = 0
+        self.heard = 0
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        self._count += 1
+        self.heard += 1
+        self._count += 1 + len(attributes)
         if self._count > MAX_ELEMENTS:
-            raise BodyError(f"the body's XML has more than {MAX_ELEMENTS} elements")
+            raise BodyError(f"the body's XML has more than {MAX_ELEMENTS} elements and attributes")
         if len(self._open) > MAX_DEPTH:
             raise BodyError(f"the body's XML is nested deeper than {MAX_DEPTH} levels")
         element = _Element(_local(tag))
@@ -91,10 +129,12 @@ class _Builder:
         self._open.append(element)
 
     def end(self, _tag: str) -> None:
+        self.heard += 1
         element = self._open.pop()
         self._open[-1].add(element.name, element.value())
 
     def data(self, text: str) -> None:
+        self.heard += 1
         self._open[-1].text.append(text)
 
     def close(self) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from relay.store.batches import ClosedBatch, SettledBatch, close_batch, load_batch, open_batches, settle_batch
 from relay.store.history import Entry, History, InForce, Version
 from relay.store.operators import Filter, Operators
-from relay.store.records import Edit, NewDelivery, RowOf, StoredDelivery, StoredEvent
+from relay.store.records import HANDSHAKE, Edit, NewDelivery, RowOf, StoredDelivery, StoredEvent
+from relay.store.senders import MOST_HANDSHAKES, MOST_KEPT_SECRETS, Rejected, SecretUse, Senders
 from relay.store.store import (
     DELIVER_QUEUE,
     ROUTE_QUEUE,
@@ -17,6 +18,9 @@ from relay.store.store import (
 
 __all__ = [
     "DELIVER_QUEUE",
+    "HANDSHAKE",
+    "MOST_HANDSHAKES",
+    "MOST_KEPT_SECRETS",
     "ROUTE_QUEUE",
     "ClosedBatch",
     "Edit",
@@ -27,7 +31,10 @@ __all__ = [
     "InForce",
     "NewDelivery",
     "Operators",
+    "Rejected",
     "RowOf",
+    "SecretUse",
+    "Senders",
     "Settled",
     "SettledBatch",
     "Store",

@@ -39,7 +39,7 @@ def unpack(packed: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def pack_event(event: Event) -> bytes:
-    head = {
+    head: dict[str, Any] = {
         "s": event.source,
         "m": event.method,
         "p": event.path,
@@ -49,6 +49,8 @@ def pack_event(event: Event) -> bytes:
         "k": event.key,
         "r": event.remote,
     }
+    if event.part:
+        head["pt"] = event.part
     return pack(head, event.body)
 
 
@@ -66,4 +68,5 @@ def unpack_event(event_id: str, packed: bytes, event_type: str = "") -> Event:
         type=event_type,
         key=head["k"],
         remote=head["r"],
+        part=head.get("pt", 0),
     )

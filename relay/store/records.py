@@ -13,10 +13,13 @@ from relay import jsontext
 from relay.clock import isoformat
 from relay.model import Event, Status
 
+#: The status of a vendor's question whether we are here: it is listed among the events, and is none.
+HANDSHAKE = "handshake"
+
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """status: caught, routed, skipped (no recipe wanted it), undecodable."""
+    """status: caught, routed, skipped (no recipe wanted it), undecodable; or HANDSHAKE."""
 
     event: Event
     status: str

@@ -75,19 +75,27 @@ class Store(Base):
     """Events, deliveries and the lanes they travel in. Every write is one atomic call."""
 
     async def accept(
-        self, event: Event, lane: str, payload: bytes, duplicates: timedelta | None = None, *, rings: bool = False
-    ) -> str | None:
-        """Keep an event and queue its routing. The id of the event that came with its key before, or None.
+        self,
+        events: Sequence[tuple[Event, bytes]],
+        lane: str,
+        duplicates: timedelta,
+        *,
+        rings: bool = False,
+        mark: str = "",
+    ) -> list[str]:
+        """Keep the events of one request and queue their routing. For each, the id of the one it repeats, or "".
 
-        duplicates  how long a key is remembered; None where the event has none
-        rings       somebody waits for the end of its deliveries: each is told on the channel `answers`
+        events      with the payloads of their messages; all of one source
+        duplicates  how long a key is remembered
+        rings       somebody waits for the end of their deliveries: each is told on the channel `answers`
+        mark        of the secret that the request was signed with: it is counted
         """
-        keyed = jsontext.clean(event.key) if duplicates is not None else ""
-        window_ms = round(duplicates.total_seconds() * 1000) if duplicates is not None else 0
-        packed = pack_event(event)
-        words = ("", event.id, event.source, keyed, window_ms, event.received_ms, packed, lane, payload, int(rings))
-        earlier = await self.run(Command.call(_ACCEPT, self.keys, *words, read=bytes.decode))
-        return earlier or None
+        window_ms = round(duplicates.total_seconds() * 1000)
+        words: list[Any] = ["", events[0][0].source, lane, int(rings), mark]
+        for event, payload in events:
+            keyed = jsontext.clean(event.key) if event.key else ""
+            words += (event.id, keyed, window_ms, event.received_ms, pack_event(event), payload)
+        return await self.run(Command.call(_ACCEPT, self.keys, *words, read=_texts))
 
     async def events(self, ids: Sequence[str]) -> list[StoredEvent | None]:
         return await self.run_many([self._load_event(event_id) for event_id in ids])
@@ -220,6 +228,10 @@ class Store(Base):
     async def remember(self, values: Mapping[str, str]) -> None:
         words = ("", "set", "remembered", *chain.from_iterable(values.items()))
         await self.run(Command.call(_REMEMBER, self.keys, *words, read=lambda _: None))
+
+
+def _texts(reply: Sequence[bytes]) -> list[str]:
+    return [text.decode() for text in reply]
 
 
 def _read_edit(number: int, head: bytes, packed: bytes) -> Edit:

@@ -22,6 +22,7 @@ from relay import __version__, log
 from relay.catch import Catcher
 from relay.errors import StoreError
 from relay.lanes import machine
+from relay.logbook import Logbook
 from relay.recipes import Workspace, schema
 from relay.recipes.reload import Changes
 from relay.reload import Reloader, ensure_readable
@@ -29,7 +30,10 @@ from relay.respond import Responder
 from relay.settings import Settings
 from relay.store import Store
 from relay.web import health
+from relay.web.body import BodyBudget
 from relay.web.entrance import PREFIX, Entrance
+from relay.web.protocol import Protocol, raise_open_files
+from relay.web.proxies import Proxies
 
 
 class App:
@@ -47,6 +51,8 @@ class App:
             ],
             lifespan=self.lifespan,
         )
+        self.proxies = Proxies(settings.trusted_proxies, settings.public_url)
+        self.budget = BodyBudget(settings.body_timeout)
         self.entrance: Entrance | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,19 +67,23 @@ class App:
         self.reloader = Reloader(self.settings.recipes, self.store, f"web {machine()}:{os.getpid()}")
         workspace = await self.reloader.begin()
         self.responder = Responder(workspace, self.store)
+        self.logbook = Logbook(self.store)
         self.entrance = self._entrance(workspace)
         following = asyncio.create_task(self.reloader.follow(self.take))
+        noting = asyncio.create_task(self.logbook.run())
         log.get().info("web.ready", sources=len(workspace.sources))
         yield
         following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        noting.cancel()
+        await asyncio.gather(following, noting, return_exceptions=True)
+        await self.logbook.write()
         await self.responder.aclose()
         await self.store.aclose()
         log.get().info("web.stopped")
 
     def _entrance(self, workspace: Workspace) -> Entrance:
-        catcher = Catcher(workspace, self.store)
-        return Entrance(catcher, self.responder, self.settings.public_url, self.settings.max_body)
+        catcher = Catcher(workspace, self.store, self.logbook)
+        return Entrance(catcher, self.responder, self.proxies, self.budget, self.settings.max_body)
 
     async def take(self, workspace: Workspace, before: Workspace, changes: Changes) -> None:
         """Another workspace is in force. A request that is under way ends at the entrance by which it came."""
@@ -136,16 +146,19 @@ def serve(settings: Settings, redis_url: str, listener: socket.socket | None = N
     ensure_readable(settings.recipes, redis_url, settings.redis_prefix)
     app = App(settings, redis_url)
     signal.signal(signal.SIGHUP, lambda *_: app.reload())
+    Protocol.max_connections = raise_open_files(Protocol.max_connections)
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
+        # Who called, and under which address, is the entrance's to find out: see relay/web/proxies.py.
+        proxy_headers=False,
         server_header=False,
         date_header=True,
         backlog=2048,

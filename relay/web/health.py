@@ -16,6 +16,9 @@ from relay.lanes import Command, LaneState
 from relay.recipes import Workspace
 from relay.store import Operators, Store
 
+#: Counters of requests, by source; the others are deliveries', by connection.
+_OF_SOURCES = frozenset({"caught", "duplicate", "handshake", "refused"})
+
 
 async def readiness(workspace: Workspace, store: Store) -> tuple[bool, dict[str, Any]]:
     """Whether events can be caught and delivered; and what is disabled or held, and why."""
@@ -73,7 +76,7 @@ class _Collector:
         )
         for name, number in self.counters.items():
             what, _, whose = name.partition(":")
-            (events if what in ("caught", "duplicate") else deliveries).add_metric([whose, what], number)
+            (events if what in _OF_SOURCES else deliveries).add_metric([whose, what], number)
         yield events
         yield deliveries
         for field, about in (

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -75,6 +79,36 @@ def test_a_body_that_cannot_be_decoded_is_kept_edited_and_delivered(tmp_path: Pa
             assert sink.requests[0].json() == {"id": "c1"}
             eventually(lambda: not relay.rows("dead", "list"))
             assert relay.cli("events", "show", event, "--body") == broken.decode()
+
+
+def test_a_packed_body_is_kept_as_it_came_and_edited_and_sampled_as_what_is_in_it(tmp_path: Path) -> None:
+    headers = KEY | {"Content-Encoding": "gzip"}
+    broken = gzip.compress(b'{"id": "c1", "text": "she said "hello""}')
+    with RecordingServer() as sink:
+        workspace(tmp_path, sink)
+        with relay_up(tmp_path) as relay:
+            good = httpx.post(f"{relay.url}/in/chat", content=gzip.compress(b'{"id": "c0"}'), headers=headers)
+            # Its event_id is in what is packed.
+            again = httpx.post(f"{relay.url}/in/chat", content=gzip.compress(b'{"id": "c0"}', 1), headers=headers)
+            assert again.json() == {"id": good.json()["id"], "status": "duplicate"}
+            eventually(lambda: [request.json() for request in sink.requests] == [{"id": "c0"}])
+            relay.cli("capture", "chat", "--event", good.json()["id"], "--as", "packed.json", "--yes")
+            assert json.loads((tmp_path / "recipes" / "samples" / "packed.json").read_text()) == {"id": "c0"}
+
+            assert httpx.post(f"{relay.url}/in/chat", content=broken, headers=headers).status_code == 202
+            letter = eventually(lambda: relay.rows("dead", "list"))[0]
+            assert "line 1" in letter["summary"]
+            editor = {"EDITOR": """sed -i.bak 's/"hello"/hello/'"""}
+            done = subprocess.run(
+                [sys.executable, "-m", "relay", "dead", "edit", letter["id"], "--replay"],
+                env=relay.environment | editor,
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            assert done.returncode == 0, done.stderr
+            eventually(lambda: [request.json() for request in sink.requests] == [{"id": "c0"}, {"id": "c1"}])
 
 
 def test_a_pick_that_cannot_be_made_is_a_dead_letter_that_names_the_keys_there_are(tmp_path: Path) -> None:

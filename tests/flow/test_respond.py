@@ -20,7 +20,9 @@ from starlette.types import Message
 from relay.catch import Answer as Accepted
 from relay.model import Event
 from relay.testing import Answer, RecordingServer
+from relay.web.body import BodyBudget
 from relay.web.entrance import Entrance
+from relay.web.proxies import Proxies
 from tests.harness import Relay, eventually, relay_up, write_workspace
 
 HEADERS = {"X-Key": "k"}
@@ -185,8 +187,11 @@ ACCEPTED = Accepted(
 
 
 class _Catcher:
-    def limit(self, source: str) -> int:
+    def admit(self, source: str, remote: str) -> int:
         return 1000
+
+    def greets(self, source: str) -> bool:
+        return False
 
     async def catch(self, *_: Any) -> Accepted:
         return ACCEPTED
@@ -222,7 +227,7 @@ async def enter(responder: _Responder, cancel_after: float | None = None) -> lis
     async def send(message: Message) -> None:
         sent.append(message)
 
-    entrance = Entrance(_Catcher(), responder)  # type: ignore[arg-type]
+    entrance = Entrance(_Catcher(), responder, Proxies(), BodyBudget())  # type: ignore[arg-type]
     scope: dict[str, Any] = {
         "type": "http", "scheme": "http", "method": "POST", "path": "/in/chat", "query_string": b"",
         "headers": [], "client": None,

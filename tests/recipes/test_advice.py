@@ -85,7 +85,7 @@ def test_types_of_a_source_that_gives_none(folder: Any) -> None:
 @pytest.mark.parametrize(
     ("preset", "types", "expected"),
     [
-        ("github", "issues.opened", "GitHub has no type `issues.opened`: its types look like `pull_request`"),
+        ("github", "issues.opened", "GitHub has no type `issues.opened`: did you mean `issues`?"),
         ("github", "[pull_request, issue*]", None),
         ("shopify", "[a/b, a.b]", "Shopify has no type `a.b`: its types look like `orders/create`"),
         ("shopify", "orders*", None),
@@ -294,3 +294,24 @@ def test_a_secret_in_a_setting_that_was_not_made_for_one(tmp_path: Any, monkeypa
     assert str(problem).removeprefix(f"{tmp_path}/") == (
         "relay.yaml:5:43: `X-Api-Key` looks like a secret written in clear: put it into the environment as ${NAME}"
     )
+
+
+def test_a_sender_that_is_kept_waiting_longer_than_it_waits(folder: Any) -> None:
+    slack = RELAY_YAML.replace('{verify: {bearer: "${CHAT_TOKEN}"}}', "{preset: slack, secret: '${CHAT_TOKEN}'}")
+    for wait, told in (("", True), ("{wait: 3s}", True), ("{wait: 2s}", False)):
+        found = warnings(folder, f"{HEAD}{STEP}respond: {wait or '{}'}\n{TAIL}", slack)
+        mine = [line for line in found if "waits for" in line]
+        assert bool(mine) is told, found
+    assert "Slack waits for 3s, and `respond` for up to 3s" in str(
+        warnings(folder, f"{HEAD}{STEP}respond: {{wait: 3s}}\n{TAIL}", slack)
+    )
+
+
+def test_a_sender_of_many_events_at_once_cannot_be_answered_by_a_recipe(folder: Any) -> None:
+    split = RELAY_YAML.replace(
+        '{verify: {bearer: "${CHAT_TOKEN}"}}', "{verify: {bearer: '${CHAT_TOKEN}'}, split: '$[*]'}"
+    )
+    folder.write("relay.yaml", split)
+    folder.recipe(f"{HEAD}{STEP}respond: {{}}\n{TAIL}")
+    told = "low.yaml:5:10: the source `chat` splits a body into many events, and its sender gets but one answer"
+    assert folder.lines(folder.load()) == [told]

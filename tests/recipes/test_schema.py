@@ -171,10 +171,11 @@ def test_the_workspace_of_every_connector_is_valid(of_relay_yaml: Draft7Validato
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_every_preset_is_known_with_what_it_needs(of_relay_yaml: Draft7Validator, name: str) -> None:
-    needs = {"secret": "${S}"} if PRESETS[name].verify is not None else {"verify": {"bearer": "${T}"}}
+    needs = {"secret": "${S}"} | ({"verify_token": "${V}"} if PRESETS[name].asks_token else {})
     assert wrong(of_relay_yaml, {"sources": {"s": {"preset": name, **needs}}}) == []
     assert wrong(of_relay_yaml, {"sources": {"s": {"preset": name}}}) != []
-    assert wrong(of_relay_yaml, {"sources": {"s": {"preset": name, "verify": "none"}}}) == []
+    own = {"preset": name, "verify": "none"} | {key: value for key, value in needs.items() if key != "secret"}
+    assert wrong(of_relay_yaml, {"sources": {"s": own}}) == []
 
 
 @pytest.mark.parametrize("text", ["$.x", "$x | default(1)", "{{ $.x }}", "a {{ $.x }} b"])

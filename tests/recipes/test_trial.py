@@ -67,6 +67,18 @@ def test_trying_names_what_cannot_be_made(low: Any) -> None:
     assert all("the body can't be decoded" in (one.error or "") for one in broken)
 
 
+def test_a_sample_for_a_source_that_splits_is_one_of_the_items(low: Any) -> None:
+    low.write(
+        "relay.yaml", (low.path / "relay.yaml").read_text().replace("{verify:", "{split: '$.events[*]', verify:", 1)
+    )
+    workspace = low.load()
+    recipe = workspace.recipes["low"]
+    assert try_event(recipe, workspace, sample_event("chat", low.path / "samples/chat.json")).steps[0].error is None
+    low.sample({"events": [BODY, BODY]})
+    whole = try_event(recipe, workspace, sample_event("chat", low.path / "samples/chat.json"))
+    assert "splits this body into events of their own, 2 here: a sample is one of them" in str(whole.steps[0].error)
+
+
 def test_a_rendered_value_of_the_wrong_kind_is_an_error_of_the_step(low: Any) -> None:
     low.sample({"rating": 1, "contact": {"name": "Ana"}})
     low.recipe(RECIPE.replace("title: $name", "title: $.rating"))

@@ -50,8 +50,7 @@ def test_an_unset_secret_disables_what_it_belongs_to_and_nothing_else(folder: An
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_a_preset_whose_secret_is_unset_is_unavailable_for_that_alone(folder: Any, preset: str) -> None:
-    known = PRESETS[preset]
-    how = "secret: '${GONE}'" if known.verify is not None else "verify: {bearer: '${GONE}'}"
+    how = "secret: '${GONE}'" + (", verify_token: '${GONE}'" if PRESETS[preset].asks_token else "")
     folder.write("relay.yaml", f"sources:\n  s: {{preset: {preset}, {how}}}\n")
 
     workspace = folder.load()

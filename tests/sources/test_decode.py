@@ -1,15 +1,24 @@
 from __future__ import annotations
 
+import gzip
 import json
+import os
+import tracemalloc
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import brotli
 import pytest
+import zstandard
 
 from relay.errors import BodyError
 from relay.model import Event
-from relay.sources import form_body, xml_body
+from relay.sources import form_body, json_body, xml_body
 from relay.sources.config import SourceConfig
-from relay.sources.decode import decode, decode_event
+from relay.sources.decode import decode, decode_event, takes_long
+from relay.sources.unpack import unpacked
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -273,7 +282,7 @@ def test_a_complaint_about_xml_names_line_and_column() -> None:
     assert complaint(b"<a>\n  <b></a>", XML) == "the body isn't XML: mismatched tag at line 2, column 8"
     assert "at line 1, column" in complaint(b"<a>&nbsp;</a>", XML)
     assert "isn't XML" in complaint(b"   ", XML)
-    assert "isn't XML" in complaint(b'<?xml version="1.0" encoding="klingon"?><a/>', XML)
+    assert "charset that isn't known: 'klingon'" in complaint(b'<?xml version="1.0" encoding="klingon"?><a/>', XML)
 
 
 def test_xml_is_bounded_in_depth_and_elements() -> None:
@@ -331,3 +340,199 @@ def test_an_event_is_decoded_as_its_source_says() -> None:
     event = Event("evt_1", "s", "POST", "/in/s", (), {"content-type": FORM}, b"payload=%5B1%5D", 0)
     assert decode_event(event, SourceConfig.model_validate({"preset": "github", "secret": "s"})) == [1]
     assert decode_event(event, SourceConfig.model_validate({"verify": "none", "decode": "text"})) == "payload=%5B1%5D"
+
+
+# Packed bodies
+
+SMALL = b'{"name": "Zo\xc3\xab"}'
+MANY_ZEROS = b"0" * 30_000_000
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "br": brotli.compress,
+    "zstd": zstandard.compress,
+}
+
+
+def raw_deflate(body: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(body) + packer.flush()
+
+
+def zstd_stream(body: bytes) -> bytes:
+    """Without its size in front, as a sender writes it that doesn't know it."""
+    packer = zstandard.ZstdCompressor().compressobj()
+    return packer.compress(body) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        *((name, pack(SMALL)) for name, pack in PACKERS.items()),
+        ("GZIP", gzip.compress(SMALL)),
+        ("x-gzip", gzip.compress(SMALL)),
+        ("deflate", raw_deflate(SMALL)),
+        ("zstd", zstd_stream(SMALL)),
+        ("gzip", gzip.compress(SMALL[:5]) + gzip.compress(SMALL[5:])),
+        ("zstd", zstandard.compress(SMALL[:5]) + zstd_stream(SMALL[5:])),
+        ("gzip, br", brotli.compress(gzip.compress(SMALL))),
+        ("deflate,zstd, gzip", gzip.compress(zstandard.compress(zlib.compress(SMALL)))),
+        ("identity", SMALL),
+        ("gzip, identity", gzip.compress(SMALL)),
+        ("utf-8", SMALL),
+        ("", SMALL),
+    ],
+)
+def test_a_packed_body_is_unpacked(encoding: str, body: bytes) -> None:
+    assert decode(body, JSON, encoding=encoding) == {"name": "Zoë"}
+
+
+@pytest.mark.parametrize(("name", "pack"), PACKERS.items())
+def test_what_comes_out_of_a_packed_body_is_bounded_exactly(name: str, pack: Callable[[bytes], bytes]) -> None:
+    body = b'"' + b"x" * 100_000 + b'"'
+    assert decode(pack(body), JSON, encoding=name, limit=len(body)) == "x" * 100_000
+    limit = f"{len(body) - 1:,}"
+    assert f"is {name} of more than {limit} bytes" in complaint(pack(body), JSON, encoding=name, limit=len(body) - 1)
+
+
+@pytest.mark.parametrize(("name", "pack"), PACKERS.items())
+def test_a_bomb_is_refused_before_it_has_gone_off(name: str, pack: Callable[[bytes], bytes]) -> None:
+    bomb = pack(MANY_ZEROS)
+    tracemalloc.start()
+    try:
+        assert f"{name} of more than 1,000,000 bytes" in complaint(bomb, JSON, encoding=name, limit=1_000_000)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 20_000_000
+
+
+@pytest.mark.parametrize(("name", "pack"), PACKERS.items())
+def test_a_packed_body_that_is_cut_off_or_goes_on_is_a_bad_body(name: str, pack: Callable[[bytes], bytes]) -> None:
+    body = pack(SMALL)
+    for cut in range(1, len(body)):
+        # A gzip's or a zstd's first bytes alone may also be taken for something else.
+        assert name in complaint(body[:cut], JSON, encoding=name)
+    assert f"the body isn't {name}" in complaint(body + b"junk", JSON, encoding=name)
+    assert f"the body isn't {name}" in complaint(b"\xff" + body, JSON, encoding=name)
+
+
+def test_an_encoding_that_isnt_known_is_named_and_so_are_those_that_are() -> None:
+    message = complaint(SMALL, JSON, encoding="compress")
+    assert message == "the body's content encoding isn't known: 'compress'; known are gzip, deflate, br and zstd"
+    assert "more than 3 times" in complaint(SMALL, JSON, encoding="gzip, gzip, gzip, gzip")
+    assert "more than 3 times" in complaint(SMALL, JSON, encoding="gzip," * 10_000)
+
+
+def test_pieces_in_a_row_are_bounded() -> None:
+    assert decode(gzip.compress(b"1") * 100, "text/plain", encoding="gzip") == "1" * 100
+    assert "more than 100 pieces" in complaint(gzip.compress(b"") * 101, JSON, encoding="gzip")
+    assert "of more than 10 bytes" in complaint(gzip.compress(b"12345") * 3, JSON, encoding="gzip", limit=10)
+
+
+def test_a_zstd_that_asks_for_much_memory_isnt_given_it() -> None:
+    parameters = zstandard.ZstdCompressionParameters(window_log=27, enable_ldm=True)
+    body = zstandard.ZstdCompressor(compression_params=parameters).compress(os.urandom(9_000_000))
+    assert "too much memory" in complaint(body, JSON, encoding="zstd")
+
+
+def test_a_packed_event_is_bounded_by_the_longest_body_of_its_source() -> None:
+    headers = {"content-type": JSON, "content-encoding": "gzip"}
+    event = Event("evt_1", "s", "POST", "/in/s", (), headers, gzip.compress(b'"' + b"x" * 2000 + b'"'), 0)
+    assert decode_event(event, SourceConfig.model_validate({"verify": "none"})) == "x" * 2000
+    assert decode_event(event, None) == "x" * 2000
+    with pytest.raises(BodyError, match="gzip of more than 1,000 bytes"):
+        decode_event(event, SourceConfig.model_validate({"verify": "none", "max_body": "1KB"}))
+    assert takes_long(event)
+    assert unpacked(event).body == b'"' + b"x" * 2000 + b'"'
+    assert "content-encoding" not in unpacked(event).headers
+    assert not takes_long(unpacked(event))
+    assert takes_long(replace(unpacked(event), body=b"x" * 300_000))
+
+
+def test_without_a_body_an_encoding_means_nothing() -> None:
+    assert decode(b"", JSON, [("a", "1")], encoding="gzip") == {"a": "1"}
+
+
+# What it costs
+
+
+def test_json_is_bounded_in_objects_and_lists_but_not_in_brackets_inside_of_texts() -> None:
+    most = json_body.MAX_CONTAINERS
+    assert len(decode(b"[" + b"[]," * (most - 2) + b"[]]", JSON)) == most - 1  # type: ignore[arg-type]
+    assert "more than 500000 objects and lists" in complaint(b"[" + b"[]," * most + b"[]]", JSON)
+    text = "[{" * most + '\\"['
+    assert decode(json.dumps({"a": text}).encode(), JSON) == {"a": text}
+    # Texts that don't end, and that only seem to, take no longer.
+    assert "isn't JSON" in complaint(b'"' + b'\\"[' * most, JSON)
+
+
+def test_a_form_is_bounded_in_the_keys_of_all_its_names() -> None:
+    deep = b"&".join(b"a%d" % number + b"[b]" * 9 + b"=1" for number in range(10_000))
+    assert decode(deep, FORM)
+    assert "more than 100000 keys" in complaint(deep.replace(b"[b]=", b"[b][c]=", 1), FORM)
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (b"a=%41%zz%4%", {"a": "A%zz%4%"}),
+        (b"a=b=c%3d%3D", {"a": "b=c=="}),
+        (b"a=1%0A2\r\n%\n", {"a": "1\n2\r\n%\n"}),
+        (b"a=+%2B_ \t", {"a": " +_ \t"}),
+    ],
+)
+def test_a_forms_escapes_are_those_of_urls(body: bytes, value: Any) -> None:
+    assert decode(body, FORM) == value
+
+
+def test_a_tag_of_many_attributes_is_refused_and_one_of_a_long_attribute_isnt() -> None:
+    many = b"<a " + b" ".join(b'b%d=""' % number for number in range(300_000)) + b"/>"
+    assert "more than 20000 attributes" in complaint(many, XML)
+    assert "more than 200000 elements and attributes" in complaint(
+        b"<a>" + (b"<b " + b" ".join(b'b%d=""' % number for number in range(10)) + b"/>") * 20_000 + b"</a>", XML
+    )
+    long = "=" * 15_000 + "x" * 3_000_000
+    assert decode(f'<a b="{long}">{long}</a>'.encode(), XML) == {"a": {"@b": long, "#text": long}}
+    assert decode(f'<a b="{long}"/>'.encode("utf-16"), XML) == {"a": {"@b": long}}
+
+
+@pytest.mark.parametrize(
+    ("declared", "codec"),
+    [("utf-8", "utf-8"), ("UTF-16", "utf-16"), ("windows-1252", "cp1252"), ("Shift_JIS", "shift_jis")],
+)
+def test_a_document_may_be_in_any_charset_it_names(declared: str, codec: str) -> None:
+    text = "シフト" if codec == "shift_jis" else "Zoë"
+    assert decode(f"<?xml version='1.0' encoding='{declared}'?><a>{text}</a>".encode(codec), XML) == {"a": text}
+    assert decode(f"<a>{text}</a>".encode("utf-16-le"), XML) == {"a": text}
+
+
+@pytest.mark.parametrize("charset", ["unicode_escape", "idna", "zlib", "utf-7", "no-such", "a" * 90])
+def test_a_document_that_names_what_is_no_charset_is_a_bad_body(charset: str) -> None:
+    for codec in ("utf-8", "utf-16"):
+        body = f"<?xml version='1.0' encoding='{charset}'?><a/>".encode(codec)
+        if codec == "utf-8":
+            assert "charset" in complaint(body, XML)
+        else:  # the byte order mark has said what it is
+            assert decode(body, XML) == {"a": ""}
+
+
+def test_multipart_that_makes_its_parser_walk_is_refused() -> None:
+    part = b'Content-Disposition: form-data; name="a"\r\n\r\n1'
+    assert "more than 10000 fields" in complaint(multipart(part + b"\r\n--xyzz" * 10_001), BOUNDARY)
+    assert "white space" in complaint(multipart(part + b"\r\n--xyz" + b" " * 300), BOUNDARY)
+
+
+def test_a_broken_multipart_body_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    complaint(b"secret", BOUNDARY)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("content_type", [FORM, f"{FORM}; charset=utf-8"])
+def test_json_that_is_called_a_form_is_json(content_type: str) -> None:
+    """`curl -d` and axios say so of whatever they are given without a content type."""
+    assert decode(b'{"a": "1&b=2", "c": [1]}', content_type) == {"a": "1&b=2", "c": [1]}
+    assert decode(b'[{"a": 1}]', content_type) == [{"a": 1}]
+    assert decode(b"{a}=1&b=2", content_type) == {"{a}": "1", "b": "2"}
+    assert decode(b'{"a": 1}', content_type, how="form") == {'{"a": 1}': ""}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay.errors import BodyError
 from relay.sources.decode import decode
+from tests.sources import fuzz
 
 TYPES = [
     "",
@@ -96,3 +99,41 @@ def test_any_bytes_are_a_value_or_a_bad_body(
 def test_any_json_comes_back_as_it_was_written(value: Any) -> None:
     assert decode(json.dumps(value).encode(), "application/json") == value
     assert decode(json.dumps(value, ensure_ascii=False).encode(), "application/json") == value
+
+
+@given(st.binary(min_size=4, max_size=4), bodies | st.sampled_from(fuzz.AWKWARD))
+# More byte order marks than one: taken, as the first is.
+@example(bytes.fromhex("369101b4"), b'\xef\xbb\xbf\xef\xbb\xbf{"a": 1}')
+@example(bytes.fromhex("0db51b1c"), b"\xff\xfe\xff\xfe\xff\xfe" + '{"a": 1}'.encode("utf-16-le"))
+# Nothing is left of what is cut off: that is a body that is empty, and not a packed one.
+@example(bytes.fromhex("00000600"), b"")
+def test_what_the_long_look_asks_holds(how: bytes, body: bytes) -> None:
+    fuzz.check(how + body)
+    fuzz.check_packed(body)
+
+
+@pytest.mark.parametrize(
+    ("made", "found"),
+    [
+        (ValueError("x"), "ValueError"),
+        (float("nan"), "can't be written"),
+        ("\ud800", "can't be written"),
+        ({"a": 1}, "standard library"),
+    ],
+)
+def test_the_long_look_finds_what_must_not_be(monkeypatch: pytest.MonkeyPatch, made: Any, found: str) -> None:
+    def broken(body: bytes, *args: Any, **options: Any) -> Any:
+        if args[0] == "application/json" and not options:
+            return decode(body, "application/json")
+        if isinstance(made, Exception):
+            raise made
+        return made
+
+    monkeypatch.setattr(fuzz, "decode", broken)
+    with pytest.raises(fuzz.Found, match=found):
+        fuzz.check(b"\x01\x01\x00\x00[1]")
+
+
+def test_the_long_look_can_be_a_short_one(tmp_path: Path) -> None:
+    assert fuzz.at_random(0.5, 1, tmp_path) == 0
+    assert list(tmp_path.iterdir()) == []

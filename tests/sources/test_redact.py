@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from relay.sources.config import SourceConfig
+from relay.sources.place import BodyPlace
 from relay.sources.redact import (
     Redactor,
     is_secret_name,
@@ -97,3 +102,62 @@ def test_a_redactor_knows_its_source() -> None:
     assert redactor.body(["s3cret-code"]) == ["***"]
     redactor = Redactor(SourceConfig.model_validate({"verify": {"header": "X-Code", "equals": "s3cret-code"}}))
     assert redactor.headers({"x-code": "s3cret-code"}) == {"x-code": "***"}
+
+
+def test_what_proves_the_sender_in_a_body_is_hidden_where_it_stands() -> None:
+    body = {"value": [{"clientState": "wr0ng", "id": 1}, {"id": 2}, "x"], "note": "s3cret-state", "sig": {"a": "b"}}
+    places = [BodyPlace.of("value[*].clientState"), BodyPlace.of("sig.signature"), BodyPlace.of("none.of[*].these")]
+    shown = redact_body(body, ["s3cret-state"], places)
+    assert shown == {
+        "value": [{"clientState": "***", "id": 1}, {"id": 2}, "x"],
+        "note": "***",
+        "sig": {"a": "b"},
+    }
+    assert body["value"][0] == {"clientState": "wr0ng", "id": 1}
+    for other in (None, [], "text", {"value": {"clientState": "x"}}, {"value": None}):
+        assert redact_body(other, [], places) == other
+
+
+@pytest.mark.parametrize(
+    ("verify", "body", "shown"),
+    [
+        ({"field": "key", "equals": "s3cret"}, {"key": "s3cre", "a": 1}, {"key": "***", "a": 1}),
+        (
+            {
+                "hmac": {
+                    "body": "signature.signature",
+                    "secret": "s3cret-key",
+                    "signed": "{timestamp}{body:signature.token}",
+                    "timestamp": {"body": "signature.timestamp"},
+                }
+            },
+            {"signature": {"signature": "d2271d", "timestamp": "1", "token": "t"}},
+            {"signature": {"signature": "***", "timestamp": "1", "token": "t"}},
+        ),
+        (
+            {"any": [{"field": "key", "equals": "s3cret-1"}, {"path_token": "s3cret-2"}], "ip_allow": "203.0.113.7"},
+            {"key": "x", "url": "https://relay.example.com/in/s/s3cret-2", "ip": "203.0.113.7"},
+            {"key": "***", "url": "https://relay.example.com/in/s/***", "ip": "203.0.113.7"},
+        ),
+    ],
+)
+def test_a_redactor_knows_where_a_body_proves_its_sender(verify: Any, body: Any, shown: Any) -> None:
+    assert Redactor(SourceConfig.model_validate({"verify": verify})).body(body) == shown
+
+
+def test_a_redactor_knows_each_of_several_ways() -> None:
+    ways = [
+        {"header": "X-Code", "equals": "s3cret-1"},
+        {"query": "code", "equals": "s3cret-2"},
+        {"digest": {"header": "X-Hash", "secret": "s3cret-3"}},
+        {"bearer": "s3cret-4"},
+    ]
+    redactor = Redactor(SourceConfig.model_validate({"verify": {"any": ways}}))
+    assert redactor.headers({"x-code": "a", "x-hash": "b", "authorization": "c", "x-other": "d"}) == {
+        "x-code": "***",
+        "x-hash": "***",
+        "authorization": "***",
+        "x-other": "d",
+    }
+    assert redactor.query([("code", "x"), ("page", "1")]) == (("code", "***"), ("page", "1"))
+    assert redactor.body([f"s3cret-{number}" for number in (1, 2, 3, 4)]) == ["***"] * 4

@@ -5,7 +5,7 @@ A delivery that has not ended is in a lane, in a batch, waits for a predecessor,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -55,7 +55,12 @@ class Bench:
         return event
 
     async def put(self, event: Event, window: timedelta | None = None) -> str | None:
-        return await self.store.accept(event, LANE, CaughtPayload(LANE).of(event.id), window)
+        (earlier,) = await self.put_all([event], window)
+        return earlier or None
+
+    async def put_all(self, events: Sequence[Event], window: timedelta | None = None, mark: str = "") -> list[str]:
+        paid = [(event, CaughtPayload(LANE).of(event.id)) for event in events]
+        return await self.store.accept(paid, LANE, window or timedelta(hours=1), mark=mark)
 
     # -- what a worker does
 

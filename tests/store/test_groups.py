@@ -353,7 +353,7 @@ async def test_the_sender_is_told_of_the_end_of_a_delivery_only_where_it_waits(
     quiet, told = event_of(b'{"lines": [1]}'), event_of(b'{"lines": [1]}')
     for event in (quiet, told):
         payload = CaughtPayload(LANE).of(event.id)
-        await bench.store.accept(event, LANE, payload, timedelta(0), rings=event is told)
+        await bench.store.accept([(event, payload)], LANE, timedelta(hours=1), rings=event is told)
     await bench.route(here)
     for lease in await bench.fetch(DELIVER_QUEUE):
         await bench.settle(lease)

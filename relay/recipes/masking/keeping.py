@@ -26,6 +26,7 @@ from relay.sources.charset import to_text
 from relay.sources.decode import decode
 from relay.sources.json_body import decode_json
 from relay.sources.redact import is_secret_name, redact_body
+from relay.sources.unpack import unpacked
 
 FOLDER = "samples"
 
@@ -107,15 +108,22 @@ class _Keeping:
         return name in also or is_secret_name(name)
 
     def kept(self, *, mask: bool) -> Kept:
-        event = self.event
         headers, query = dict(self.asked("headers")), dict(self.asked("query"))
         try:
-            value = decode(event.body, event.content_type, self.query, how=self.how, json_field=self.json_field)
+            self.event = event = unpacked(self.event)
+            value = decode(
+                event.body,
+                event.content_type,
+                self.query,
+                how="json" if event.part else self.how,
+                json_field=self.json_field,
+            )
         except BodyError as error:
             if mask:
                 raise ConfigError(f"only a body that can be decoded can be masked, and {error}") from None
-            suffix = next(end for end, one in CONTENT_TYPES.items() if one == content_type_of("", event.body))
-            return Kept(suffix, self.without_secrets(event.body), headers, query, raw=str(error))
+            body = self.event.body
+            suffix = next(end for end, one in CONTENT_TYPES.items() if one == content_type_of("", body))
+            return Kept(suffix, self.without_secrets(body), headers, query, raw=str(error))
         suffix, text, content_type = self.form(value)
         if mask and isinstance(text, bytes):
             raise ConfigError("this body can't be masked: it holds files, or is of a kind that isn't known")

@@ -13,7 +13,7 @@ HOW = """\
 | `$.lines[0].sku`, `$.lines[*].sku` | the first line's sku; a list of all |
 | `$name` | what was picked under that name |
 | `$ticket.number` | what the step `ticket` saved |
-| `$event.id` `$event.received_at` `$event.type` | of the event itself |
+| `$event.id` `$event.received_at` `$event.sent_at` `$event.type` | of the event itself |
 | `$headers["x-id"]` `$query.token` | of the request |
 | `$.total \\| round(2)` | a value changed by a filter |
 | `"{{ $name }} left"` | text with values in it, in quotes |

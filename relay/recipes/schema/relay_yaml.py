@@ -42,18 +42,18 @@ def _source() -> Schema:
     schema = model_schema(SourceConfig, IN_RELAY_YAML)
     about = {name: f"{one.vendor}. Asks for {one.asks_for}." for name, one in sorted(PRESETS.items())}
     schema["properties"]["preset"] = choice("What the relay knows of a vendor, by name.", about)
-    signed = [name for name, one in sorted(PRESETS.items()) if one.verify is not None]
-    unsigned = [name for name, one in sorted(PRESETS.items()) if one.verify is None]
+    asking = [name for name, one in sorted(PRESETS.items()) if one.asks_token]
     # Written as `if`, for then an editor says which key is missing.
     schema["allOf"] = [
         {"if": {"not": {"required": ["preset"]}}, "then": {"required": ["verify"], "properties": {"secret": False}}},
         {
-            "if": {"properties": {"preset": {"enum": unsigned}}, "required": ["preset"]},
-            "then": {"required": ["verify"]},
+            "if": {"required": ["preset"], "not": {"required": ["verify"]}},
+            "then": {"required": ["secret"]},
         },
         {
-            "if": {"properties": {"preset": {"enum": signed}}, "required": ["preset"], "not": {"required": ["verify"]}},
-            "then": {"required": ["secret"]},
+            "if": {"properties": {"preset": {"enum": asking}}, "required": ["preset"]},
+            "then": {"required": ["verify_token"]},
+            "else": {"properties": {"verify_token": False}},
         },
     ]
     return schema

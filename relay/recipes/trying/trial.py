@@ -18,15 +18,21 @@ from relay.recipes.respond import Respond
 from relay.recipes.scope import EventView, Scope, decoded_view, gathered
 from relay.recipes.trying.tried import Trial, TryAnswer, TryResult
 from relay.recipes.workspace import Workspace
+from relay.sources.split import Split
 from relay.units import format_duration
 
 
 def view_of(workspace: Workspace, event: Event) -> EventView:
-    """The event decoded as its source says, and typed by its `event_type`. Raises BodyError."""
+    """The event decoded as its source says, and typed by its `event_type`. Raises BodyError, RecipeError."""
     source = workspace.sources.get(event.source)
-    if source is None:
-        return decoded_view(event, None, None)
-    return decoded_view(event, source.declared, source.event_type)
+    view = decoded_view(event, source)
+    config = source.declared if source is not None else None
+    if config is not None and config.split is not None and not event.part:
+        parts = len(Split.of(config.split).items(view.body))
+        if parts:
+            message = f"its source splits this body into events of their own, {parts} here: a sample is one of them"
+            raise RecipeError(message)
+    return view
 
 
 def try_event(

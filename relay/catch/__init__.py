@@ -1,0 +1,13 @@
+"""Catch: find the source, verify the raw bytes, answer handshakes, take batches apart, find duplicate keys, write.
+
+Reads no recipe: of each it knows only whether it answers the sender.
+
+The order is a promise: nothing of a request is believed, not even its id, before it has been verified; and nothing is
+answered with a 2xx before it is on disk.
+"""
+
+from relay.catch.answers import Answer, answer_store_error
+from relay.catch.catcher import Catcher
+from relay.catch.memory import MEMORY_SHARE_LIMIT
+
+__all__ = ["MEMORY_SHARE_LIMIT", "Answer", "Catcher", "answer_store_error"]

@@ -1,0 +1,207 @@
+"""One request, from the source that it names to the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NoReturn
+
+from relay import log
+from relay.catch.answers import Answer, answer_accepted, answer_handshake, answer_refusal
+from relay.catch.memory import MemoryWatch
+from relay.catch.parts import decoded, event_of, events_in, verified
+from relay.catch.ready import ReadySource
+from relay.clock import now_ms
+from relay.errors import RefusedError
+from relay.logbook import UNKNOWN, Logbook, shortened
+from relay.model import Event
+from relay.recipes import Workspace
+from relay.sources.config import SourceConfig
+from relay.sources.handshake import handshake
+from relay.sources.inbound import HandshakeReply, Inbound
+from relay.sources.presets import filled
+from relay.sources.redact import HIDDEN
+from relay.sources.verify import Verifier
+from relay.store import Rejected, Senders, Store, source_lane
+
+#: Ten megabytes can cost a second and a quarter of a gigabyte to decode.
+_LONG_BODIES_AT_ONCE = 2
+
+#: So many events are written by one act: the store does nothing else meanwhile.
+_MOST_PARTS_AT_ONCE = 500
+
+
+class Catcher:
+    """The sources of a workspace, ready to catch."""
+
+    def __init__(self, workspace: Workspace, store: Store, logbook: Logbook | None = None) -> None:
+        self._store = store
+        self._senders = Senders(store)
+        self._logbook = logbook or Logbook(store)
+        self._memory = MemoryWatch(store)
+        self._long_bodies = asyncio.Semaphore(_LONG_BODIES_AT_ONCE)
+        # Apart from them: strangers' bodies hold up nobody who has proved himself.
+        self._unproven_bodies = asyncio.Semaphore(_LONG_BODIES_AT_ONCE)
+        self._log = log.get()
+        self._sources = workspace.sources
+        ringing = {recipe.catch for recipe in workspace.recipes.values() if recipe.respond is not None}
+        self._ready_sources = {
+            name: ReadySource(source, source.config, rings=name in ringing)
+            for name, source in workspace.sources.items()
+            if source.config is not None
+        }
+
+    def admit(self, name: str, remote: str) -> int:
+        """The largest body of the source, in bytes. Raises RefusedError: no such source, or too many requests of it."""
+        ready = self._ready(name)
+        if ready.limiter is not None and (wait := ready.limiter.take_from(remote, time.monotonic())):
+            raise _too_many("more requests from one address than `limit.per_address` takes", wait)
+        return ready.config.max_body
+
+    def greets(self, name: str) -> bool:
+        """Whether the source's vendor asks questions before there is any proof."""
+        ready = self._ready_sources.get(name)
+        return ready is not None and ready.greets
+
+    def greet(self, name: str, request: Inbound) -> Answer | None:
+        """The answer to a vendor's question that comes before any proof, and before any body; None for all else."""
+        ready = self._ready(name)
+        preset = ready.config.known
+        assert preset is not None
+        assert preset.greeting is not None
+        reply = preset.greeting(request, ready.config.verify_tokens)
+        if reply is None:
+            return None
+        if reply.status >= 300:
+            raise RefusedError(reply.status, "refused", "the token of the vendor's question isn't the `verify_token`")
+        self._logbook.handshake(event_of(name, request, now_ms()))
+        self._log.info("source.handshake", source=name, method=request.method)
+        return answer_handshake(reply)
+
+    async def catch(self, name: str, request: Inbound) -> Answer:
+        """One request. Raises RefusedError; every other end is an Answer."""
+        started = time.perf_counter()
+        ready = self._ready(name)
+        config = ready.config
+        if request.method not in config.methods and not (ready.asks and request.method in ("GET", "HEAD")):
+            _wrong_method(request, config)
+        received_ms = now_ms()
+        event = event_of(name, request, received_ms)
+        matched = await verified(ready, request, event, self._unproven_bodies)
+        events: Sequence[Event] = (event,)
+        if ready.reads_body:
+            body = await decoded(event, config, self._long_bodies)
+            reply = handshake(config, request, body, matched)
+            if reply is not None:
+                return await self._shake_hands(ready, event, reply)
+            if request.method not in config.methods:
+                _wrong_method(request, config)
+            if config.known is not None and config.known.kept is not None:
+                await self._signed_with_a_kept_secret(ready, request, received_ms)
+            events = events_in(ready, event, body)
+        if ready.limiter is not None and (wait := ready.limiter.take(time.monotonic())):
+            raise _too_many("more requests than `limit.rate` takes", wait)
+        await self._memory.check()
+        earlier = await self._accept(ready, events, matched)
+        took_ms = round((time.perf_counter() - started) * 1000, 1)
+        if len(events) > 1 or events[0].part:
+            return self._answer_parts(ready, events, earlier, took_ms)
+        event = events[0]
+        if earlier[0]:
+            self._log.info("event.duplicate", event_id=earlier[0], source=name, took_ms=took_ms)
+            return answer_accepted(config, 200, {"id": earlier[0], "status": "duplicate"}, event, earlier[0])
+        self._log.info("event.caught", event_id=event.id, source=name, bytes=len(event.body), took_ms=took_ms)
+        return answer_accepted(config, 202, {"id": event.id, "status": "accepted"}, event, event.id)
+
+    def reject(self, name: str, request: Inbound, error: RefusedError) -> Answer:
+        """What a refused request is answered. It is noted for operators, without what proves a sender."""
+        ready = self._ready_sources.get(name)
+
+        def rejected() -> Rejected:
+            # Of a source that there isn't, or that can't be used, it isn't known what its secrets are.
+            headers = ready.shown(request.headers) if ready is not None else {}
+            return Rejected(
+                at_ms=now_ms(),
+                source=name[:100],
+                status=error.status,
+                reason=error.reason,
+                method=request.method,
+                remote=request.remote,
+                headers={key: value[:200] for key, value in list(headers.items())[:50]},
+                bytes=len(request.body),
+            )
+
+        self._logbook.rejected(name if name in self._sources else UNKNOWN, rejected)
+        return answer_refusal(error, ready.config if ready is not None else None)
+
+    async def _accept(self, ready: ReadySource, events: Sequence[Event], matched: str) -> list[str]:
+        """For each event the id of the one that it repeats, or "". All are on disk when it returns."""
+        earlier: list[str] = []
+        name, mark = ready.source.name, ready.mark(matched)
+        for start in range(0, len(events), _MOST_PARTS_AT_ONCE):
+            some = [(event, ready.payload.of(event.id)) for event in events[start : start + _MOST_PARTS_AT_ONCE]]
+            lane, window = source_lane(name), ready.config.duplicates
+            earlier += await self._store.accept(some, lane, window, rings=ready.rings, mark="" if start else mark)
+        return earlier
+
+    def _answer_parts(
+        self, ready: ReadySource, events: Sequence[Event], earlier: Sequence[str], took_ms: float
+    ) -> Answer:
+        ids = [before or event.id for event, before in zip(events, earlier, strict=True)]
+        duplicates = sum(1 for before in earlier if before)
+        new = len(events) - duplicates
+        size = sum(len(event.body) for event in events)
+        line: dict[str, Any] = {"source": ready.source.name, "events": new, "duplicates": duplicates}
+        self._log.info("events.caught", **line, first=ids[0], bytes=size, took_ms=took_ms)
+        status, word = (202, "accepted") if new else (200, "duplicate")
+        body = {"id": ids[0], "status": word, "ids": ids, "duplicates": duplicates}
+        return answer_accepted(ready.config, status, body)
+
+    async def _shake_hands(self, ready: ReadySource, event: Event, reply: HandshakeReply) -> Answer:
+        self._log.info("source.handshake", source=event.source, method=event.method)
+        if not reply.keep:
+            self._logbook.handshake(event)
+            return answer_handshake(reply)
+        # On disk before it is answered: the vendor says it but once.
+        await self._senders.handshake(shortened(_without(event, reply.keep)), reply.keep)
+        self._log.info("source.secret_kept", source=event.source, see=f"relay sources secrets {event.source} --reveal")
+        return answer_handshake(reply)
+
+    async def _signed_with_a_kept_secret(self, ready: ReadySource, request: Inbound, received_ms: int) -> None:
+        """Raises RefusedError (401) unless it is."""
+        preset = ready.config.known
+        assert preset is not None
+        kept = [secret for secret, _ in await self._senders.kept(ready.source.name)]
+        if not kept:
+            why = f"{preset.vendor} has given no secret yet: make the webhook again, so that it asks and gives one"
+            raise RefusedError(401, "unauthorized", why)
+        signed = SourceConfig.model_validate({"verify": filled(preset.kept, kept)})
+        Verifier(signed).verify(request, received_ms)
+
+    def _ready(self, name: str) -> ReadySource:
+        ready = self._ready_sources.get(name)
+        if ready is not None:
+            return ready
+        source = self._sources.get(name)
+        if source is None:
+            raise RefusedError(404, "not found", f"no source is called {name[:100]!r}")
+        # Never 401 or 410: the sender is not wrong, and must not switch its webhook off.
+        raise RefusedError(503, "unavailable", source.unavailable or "", {"Retry-After": "60"})
+
+
+def _too_many(reason: str, wait_seconds: float) -> RefusedError:
+    return RefusedError(429, "too many requests", reason, {"Retry-After": str(math.ceil(wait_seconds))})
+
+
+def _wrong_method(request: Inbound, config: SourceConfig) -> NoReturn:
+    allowed = ", ".join(config.methods)
+    raise RefusedError(405, "method not allowed", f"{request.method} is not one of {allowed}", {"Allow": allowed})
+
+
+def _without(event: Event, secret: str) -> Event:
+    """The vendor's question without the secret in it: that is kept apart."""
+    headers = {name: value.replace(secret, HIDDEN) for name, value in event.headers.items()}
+    return replace(event, headers=headers, body=event.body.replace(secret.encode(), HIDDEN.encode()))

@@ -1,0 +1,1 @@
+"""One module a vendor, each with its `PRESET`; `relay.sources.presets` finds them."""
