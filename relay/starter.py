@@ -1,4 +1,4 @@
-"""The starter workspace: an example that works as it is, and is a good first thing to change."""
+"""The starter workspace, an example that works as it is and is a good first thing to change; and the cookbook."""
 
 from __future__ import annotations
 
@@ -21,25 +21,49 @@ PORT = 8080
 #: Within the data folder: where the example's rows go.
 DROP = Path("outbox/chats.csv")
 
-_NOT_COPIED = shutil.ignore_patterns("secrets", "__pycache__", ".*")
+#: The cookbook is a workspace of its own: in a checkout it lies in the folder of the example.
+_NOT_COPIED = shutil.ignore_patterns("secrets", "cookbook", "__pycache__", ".*")
 
 
-def _folder() -> Path:
+def _folder(packed: str, in_checkout: str) -> Path:
     """In the installed package, or in the checkout that this runs from."""
-    packaged = Path(str(files("relay"))) / "starter_files"
-    return packaged if packaged.is_dir() else Path(str(files("relay"))).parent / "recipes"
+    package = Path(str(files("relay")))
+    return package / packed if (package / packed).is_dir() else package.parent / in_checkout
 
 
 def write(folder: Path, port: int = PORT) -> None:
     """The example, for a relay on this port. Raises ConfigError where it would overwrite something."""
-    if (folder / "relay.yaml").exists():
-        raise ConfigError(f"{folder} is a workspace already: it has a relay.yaml; choose another folder")
-    shutil.copytree(_folder(), folder, ignore=_NOT_COPIED, dirs_exist_ok=True)
-    (folder / ".gitignore").write_text("secrets/\n")
+    _copy(_folder("starter_files", "recipes"), folder)
     relay_yaml = folder / "relay.yaml"
     # Port 0 is known only once it has been taken; the line that is printed then says what to change.
     relay_yaml.write_text(relay_yaml.read_text().replace(ADDRESS.format(port=PORT), ADDRESS.format(port=port or PORT)))
     schema.write(folder / schema.FOLDER, load_workspace(folder))
+
+
+def write_cookbook(folder: Path) -> int:
+    """The recipes of docs/cookbook.md as a workspace; gives how many. Raises ConfigError as `write` does."""
+    source = _folder("cookbook_files", "recipes/cookbook")
+    _copy(source, folder)
+    for name in (path.name for path in source.glob("*.yaml")):
+        modeline = schema.MODELINES["workspace" if name == "relay.yaml" else "recipe"]
+        (folder / name).write_text(f"{modeline}\n{(folder / name).read_text()}")
+    workspace = load_workspace(folder)
+    schema.write(folder / schema.FOLDER, workspace)
+    return len(workspace.recipes)
+
+
+def _copy(source: Path, folder: Path) -> None:
+    if (folder / "relay.yaml").exists():
+        raise ConfigError(f"{folder} is a workspace already: it has a relay.yaml; choose another folder")
+    for pattern in ("*.yaml", "samples/*", "tables/*"):
+        for name in sorted(str(path.relative_to(source)) for path in source.glob(pattern)):
+            if (folder / name).exists():
+                raise ConfigError(f"{folder} has a file {name} already; choose another folder")
+    shutil.copytree(source, folder, ignore=_NOT_COPIED, dirs_exist_ok=True)
+    ignored = folder / ".gitignore"
+    lines = ignored.read_text().splitlines() if ignored.exists() else []
+    if "secrets/" not in lines:
+        ignored.write_text("\n".join([*lines, "secrets/", ""]))
 
 
 def is_example(folder: Path) -> bool:

@@ -18,14 +18,29 @@ def add_to(app: typer.Typer) -> None:
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to write it.")] = Path("recipes"),
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="Where to write it; `recipes`, or `cookbook`.", show_default=False),
+    ] = None,
+    cookbook: Annotated[
+        bool, typer.Option("--cookbook", help="Write the cookbook instead: recipes to copy, with samples and tests.")
+    ] = False,
 ) -> None:
-    """Write a starter workspace: an example that works as it is.
+    """Write a starter workspace: an example that works as it is. Or the cookbook.
 
     [bold]relay init[/]
+    [bold]relay init --cookbook[/]
     """
     from relay import starter
 
+    if cookbook:
+        folder = folder or Path("cookbook")
+        number = starter.write_cookbook(folder)
+        out.print(f"Wrote {number} recipes to copy into [bold]{folder}/[/], a workspace of their own.")
+        out.print("To take one over, copy its file, its samples, and the entries of relay.yaml that it names.")
+        out.print(f"See what they do with: relay test {shlex.quote(str(folder))}")
+        return
+    folder = folder or Path("recipes")
     starter.write(folder, Settings.read().port)
     starter.ensure_key(folder)
     flag = "" if folder == Path("recipes") else f" --recipes {shlex.quote(str(folder))}"

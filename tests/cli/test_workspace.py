@@ -29,6 +29,26 @@ def test_init_refuses_to_overwrite(run: Run, tmp_path: Path) -> None:
     assert recipe.read_text() == "# changed\n"
 
 
+def test_init_writes_the_cookbook_where_it_is_asked_to(run: Run, tmp_path: Path) -> None:
+    done = run("init", "--cookbook")
+    assert done.code == 0
+    assert "relay test cookbook" in done.out
+    checked = run("check", "cookbook", "--strict", "--ignore", "unset-secret")
+    assert (checked.code, checked.out) == (0, "")
+    assert "0 failed" in run("test", "cookbook").out
+    shown = run("try", "meetings", "--recipes", "cookbook")
+    assert (shown.code, "Campus tour" in shown.out) == (0, True)
+    assert not (tmp_path / "recipes").exists()
+
+
+def test_the_cookbook_goes_into_no_workspace(run: Run, tmp_path: Path) -> None:
+    assert run("init", "mine").code == 0
+    done = run("init", "--cookbook", "mine")
+    assert done.code == 2
+    assert "is a workspace already" in done.err
+    assert not (tmp_path / "mine" / "meetings.yaml").exists()
+
+
 def test_init_for_another_folder_says_how_to_run_it(run: Run) -> None:
     assert "relay up --recipes 'my recipes'" in run("init", "my recipes").out
 

@@ -64,7 +64,7 @@ def test_the_page_has_every_recipe_once_and_in_the_order_of_its_list() -> None:
     page = PAGE.read_text()
     assert sorted(re.findall(r"<!-- recipe: ([\w-]+) -->", page)) == RECIPES
     titles = [section.splitlines()[0].removeprefix("## ") for section in jobs().values()]
-    assert [title.partition(". ")[0] for title in titles] == [str(number) for number in range(1, 21)]
+    assert [title.partition(". ")[0] for title in titles] == [str(number) for number in range(1, 31)]
     assert re.findall(r"^\d+\. \[(.*?)\]\(#", page, re.MULTILINE) == [title.partition(". ")[2] for title in titles]
 
 
@@ -73,7 +73,9 @@ def test_each_job_says_what_a_reader_asks_and_links_its_samples(name: str) -> No
     job = jobs()[name]
     for question in ("**Line by line.**", "**For your own case.**", "**When it goes wrong.**"):
         assert question in job
-    assert set(re.findall(r"samples/[\w.-]+", text_of(name))) == set(re.findall(r"\(cookbook/(samples/.*?)\)", job))
+    assert set(re.findall(r"samples/[\w.-]+", text_of(name))) == set(
+        re.findall(r"\(../recipes/cookbook/(samples/.*?)\)", job)
+    )
 
 
 def environment(text: str) -> dict[str, str]:
@@ -89,7 +91,7 @@ def test_each_recipe_works_with_the_lines_that_stand_beside_it(name: str, tmp_pa
     shutil.copytree(COOKBOOK / "samples", tmp_path / "samples")
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "sits_key").write_text(key)
-    for table in re.findall(r"\(cookbook/(tables/.*?)\)", job):
+    for table in re.findall(r"\(../recipes/cookbook/(tables/.*?)\)", job):
         (tmp_path / "tables").mkdir(exist_ok=True)
         shutil.copy(COOKBOOK / table, tmp_path / table)
 

@@ -30,7 +30,7 @@ def ends(
 ) -> Counter[str]:  # fmt: skip
     """How many deliveries end how: delivered, skipped, dead, waits; and where the recipe answers, answered or late.
 
-    replies  by step, what its destination answers, to each of its items
+    replies  by step, what its destination answers: to each of its items, or as in a test a list with one for each
     """
     try:
         plan = recipe.plan(view)
@@ -92,9 +92,15 @@ class _Trip:
         for one in calls:
             # An attempt's record is written as JSON.
             jsontext.dumps(connector.outgoing(step.do, one, call).preview())
-        saved, _ = saved_of(step, Reply(self.replies.get(step.id)), scope)
+        saved, _ = saved_of(step, Reply(self.reply_to(planned)), scope)
         jsontext.dumps(saved)
         return Ended(Status.DELIVERED, saved)
+
+    def reply_to(self, planned: NewDelivery) -> JSON:
+        reply = self.replies.get(planned.step)
+        if not planned.item or not isinstance(reply, list):
+            return reply
+        return reply[int(planned.item)] if int(planned.item) < len(reply) else None
 
     def answer(self) -> None:
         respond = self.recipe.respond

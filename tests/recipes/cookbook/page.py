@@ -1,4 +1,4 @@
-"""docs/cookbook.md quotes docs/cookbook/: `python -m tests.recipes.cookbook.page` puts the files into it anew."""
+"""docs/cookbook.md quotes recipes/cookbook/: `python -m tests.recipes.cookbook.page` puts the files into it anew."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from relay.recipes import Workspace, load_workspace
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "cookbook.md"
-COOKBOOK = ROOT / "docs" / "cookbook"
+COOKBOOK = ROOT / "recipes" / "cookbook"
 RECIPES = sorted(path.stem for path in COOKBOOK.glob("*.yaml") if path.name != "relay.yaml")
 
 _QUOTE = re.compile(r"(<!-- (recipe|relay): ([\w-]+) -->\n```yaml\n)(.*?)(```\n<!-- end -->)", re.DOTALL)
