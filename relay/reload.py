@@ -104,6 +104,10 @@ class Reloader:
             self._closed = True
             self._wake.set()
 
+    def refuses_relay_yaml(self) -> bool:
+        """Whether it has an error: then it may name what isn't in force."""
+        return any(file.endswith(FILE) for file in self._refused)
+
     # -- looking, in a thread: a drive that hangs must not stop the process
 
     def _change(self) -> tuple[float, bool]:

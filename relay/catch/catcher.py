@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -15,17 +16,22 @@ from relay.catch.memory import MemoryWatch
 from relay.catch.parts import decoded, event_of, events_in, verified
 from relay.catch.ready import ReadySource
 from relay.clock import now_ms
-from relay.errors import RefusedError
+from relay.errors import RefusedError, StoreUnavailableError
 from relay.logbook import UNKNOWN, Logbook, shortened
 from relay.model import Event
 from relay.recipes import Workspace
 from relay.sources.config import SourceConfig
 from relay.sources.handshake import handshake
 from relay.sources.inbound import HandshakeReply, Inbound
-from relay.sources.presets import filled
 from relay.sources.redact import HIDDEN
-from relay.sources.verify import Verifier
-from relay.store import Rejected, Senders, Store, source_lane
+from relay.sources.verify import which
+from relay.store import MOST_KEPT_SECRETS, Rejected, Senders, Store, source_lane
+
+#: When a source that can't be used is asked again, in seconds: some vendors come again only for less than a minute.
+_COME_AGAIN = "30"
+
+#: How old the last use of a kept secret is before another is written.
+_USED_ANEW_MS = 3_600_000
 
 #: Ten megabytes can cost a second and a quarter of a gigabyte to decode.
 _LONG_BODIES_AT_ONCE = 2
@@ -37,16 +43,22 @@ _MOST_PARTS_AT_ONCE = 500
 class Catcher:
     """The sources of a workspace, ready to catch."""
 
-    def __init__(self, workspace: Workspace, store: Store, logbook: Logbook | None = None) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        store: Store,
+        logbook: Logbook | None = None,
+        unsure: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """unsure: whether there may be sources that aren't in force, for relay.yaml has an error."""
         self._store = store
         self._senders = Senders(store)
         self._logbook = logbook or Logbook(store)
         self._memory = MemoryWatch(store)
         self._long_bodies = asyncio.Semaphore(_LONG_BODIES_AT_ONCE)
-        # Apart from them: strangers' bodies hold up nobody who has proved himself.
-        self._unproven_bodies = asyncio.Semaphore(_LONG_BODIES_AT_ONCE)
         self._log = log.get()
         self._sources = workspace.sources
+        self._unsure = unsure
         ringing = {recipe.catch for recipe in workspace.recipes.values() if recipe.respond is not None}
         self._ready_sources = {
             name: ReadySource(source, source.config, rings=name in ringing)
@@ -76,7 +88,9 @@ class Catcher:
         if reply is None:
             return None
         if reply.status >= 300:
-            raise RefusedError(reply.status, "refused", "the token of the vendor's question isn't the `verify_token`")
+            raise RefusedError(
+                reply.status, "refused", "the vendor's question doesn't hold the `verify_token`, or isn't one"
+            )
         self._logbook.handshake(event_of(name, request, now_ms()))
         self._log.info("source.handshake", source=name, method=request.method)
         return answer_handshake(reply)
@@ -90,7 +104,7 @@ class Catcher:
             _wrong_method(request, config)
         received_ms = now_ms()
         event = event_of(name, request, received_ms)
-        matched = await verified(ready, request, event, self._unproven_bodies)
+        matched = await verified(ready, request, event)
         events: Sequence[Event] = (event,)
         if ready.reads_body:
             body = await decoded(event, config, self._long_bodies)
@@ -104,8 +118,9 @@ class Catcher:
             events = events_in(ready, event, body)
         if ready.limiter is not None and (wait := ready.limiter.take(time.monotonic())):
             raise _too_many("more requests than `limit.rate` takes", wait)
-        await self._memory.check()
-        earlier = await self._accept(ready, events, matched)
+        async with _patiently(ready):
+            await self._memory.check()
+            earlier = await self._accept(ready, events, matched)
         took_ms = round((time.perf_counter() - started) * 1000, 1)
         if len(events) > 1 or events[0].part:
             return self._answer_parts(ready, events, earlier, took_ms)
@@ -166,7 +181,10 @@ class Catcher:
             self._logbook.handshake(event)
             return answer_handshake(reply)
         # On disk before it is answered: the vendor says it but once.
-        await self._senders.handshake(shortened(_without(event, reply.keep)), reply.keep)
+        async with _patiently(ready):
+            dropped = await self._senders.handshake(_without(event, reply.keep), reply.keep)
+        if dropped:
+            self._log.error("source.secret_dropped", source=event.source, most=MOST_KEPT_SECRETS)
         self._log.info("source.secret_kept", source=event.source, see=f"relay sources secrets {event.source} --reveal")
         return answer_handshake(reply)
 
@@ -174,22 +192,39 @@ class Catcher:
         """Raises RefusedError (401) unless it is."""
         preset = ready.config.known
         assert preset is not None
-        kept = [secret for secret, _ in await self._senders.kept(ready.source.name)]
+        async with _patiently(ready):
+            kept = dict(await self._senders.kept(ready.source.name))
         if not kept:
             why = f"{preset.vendor} has given no secret yet: make the webhook again, so that it asks and gives one"
             raise RefusedError(401, "unauthorized", why)
-        signed = SourceConfig.model_validate({"verify": filled(preset.kept, kept)})
-        Verifier(signed).verify(request, received_ms)
+        verifier = ready.verifier_of(tuple(kept))
+        secret = [*kept][which(verifier.verify(request, received_ms))]
+        if received_ms - kept[secret] > _USED_ANEW_MS:
+            # The one that goes, where there are too many, is the one that was used longest ago.
+            await self._senders.used(ready.source.name, secret, received_ms)
 
     def _ready(self, name: str) -> ReadySource:
         ready = self._ready_sources.get(name)
         if ready is not None:
             return ready
         source = self._sources.get(name)
+        if source is None and self._unsure():
+            why = f"no source is called {name[:100]!r} in what is in force; relay.yaml has an error and may have one"
+            raise RefusedError(503, "unavailable", why, {"Retry-After": _COME_AGAIN})
         if source is None:
             raise RefusedError(404, "not found", f"no source is called {name[:100]!r}")
         # Never 401 or 410: the sender is not wrong, and must not switch its webhook off.
-        raise RefusedError(503, "unavailable", source.unavailable or "", {"Retry-After": "60"})
+        raise RefusedError(503, "unavailable", source.unavailable or "", {"Retry-After": _COME_AGAIN})
+
+
+@contextlib.asynccontextmanager
+async def _patiently(ready: ReadySource) -> AsyncIterator[None]:
+    """The store answers in time, or the sender is asked to come again: it doesn't wait for ever either."""
+    try:
+        async with asyncio.timeout(ready.patience_seconds):
+            yield
+    except TimeoutError:
+        raise StoreUnavailableError(f"the store gave no answer within {ready.patience_seconds:g}s") from None
 
 
 def _too_many(reason: str, wait_seconds: float) -> RefusedError:
@@ -202,6 +237,6 @@ def _wrong_method(request: Inbound, config: SourceConfig) -> NoReturn:
 
 
 def _without(event: Event, secret: str) -> Event:
-    """The vendor's question without the secret in it: that is kept apart."""
+    """The vendor's question without the secret in it, which is kept apart; a body can spell it in many ways."""
     headers = {name: value.replace(secret, HIDDEN) for name, value in event.headers.items()}
-    return replace(event, headers=headers, body=event.body.replace(secret.encode(), HIDDEN.encode()))
+    return shortened(replace(event, headers=headers, body=b""))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from hashlib import blake2b
 
 from relay import jsontext
 from relay.catch.ready import ReadySource
-from relay.errors import BodyError, RecipeError
+from relay.errors import BodyError, RecipeError, RefusedError
 from relay.model import JSON, Event, new_event_id
 from relay.recipes import Source, one_word
 from relay.sources.config import SourceConfig
@@ -18,6 +19,12 @@ from relay.sources.inbound import Inbound
 #: A body of more is kept as one event: the largest batches of the vendors we know have 1,000.
 MOST_PARTS = 10_000
 _MOST_HEADER_BYTES = 40_000_000
+
+#: Strangers' long bodies, of one source, that wait or are looked through.
+_MOST_UNPROVEN = 8
+
+#: A longer duplicate key is kept as its beginning and a hash.
+_MOST_OF_A_KEY = 500
 
 #: They tell of the body as it came.
 _OF_THE_WHOLE = frozenset({"content-type", "content-length", "content-encoding", "transfer-encoding"})
@@ -37,12 +44,23 @@ def event_of(name: str, request: Inbound, received_ms: int) -> Event:
     )
 
 
-async def verified(ready: ReadySource, request: Inbound, event: Event, turns: asyncio.Semaphore) -> str:
-    """Which secret matched. Raises RefusedError. What it takes to look into a long body is done in a thread as well."""
-    if not takes_long(event):
+async def verified(ready: ReadySource, request: Inbound, event: Event) -> str:
+    """Which secret matched. Raises RefusedError.
+
+    Where it stands in a long body, it is looked for in a thread: a stranger's body, so few at a time, and those of this
+    source alone wait.
+    """
+    if not ready.proof_in_body or not takes_long(event):
         return ready.verifier.verify(request, event.received_ms)
-    async with turns:
-        return await asyncio.to_thread(ready.verifier.verify, request, event.received_ms)
+    if ready.unproven >= _MOST_UNPROVEN:
+        why = "as many long bodies as may be are being looked through for their proof"
+        raise RefusedError(503, "unavailable", why, {"Retry-After": "5"})
+    ready.unproven += 1
+    try:
+        async with ready.unproven_turns:
+            return await asyncio.to_thread(ready.verifier.verify, request, event.received_ms)
+    finally:
+        ready.unproven -= 1
 
 
 async def decoded(event: Event, config: SourceConfig, turns: asyncio.Semaphore) -> JSON:
@@ -62,10 +80,11 @@ async def decoded(event: Event, config: SourceConfig, turns: asyncio.Semaphore) 
 def events_in(ready: ReadySource, event: Event, body: JSON) -> list[Event]:
     """The event with its duplicate key; or one for each part, where its body holds many."""
     parts = ready.split.items(body) if ready.split is not None else []
-    headers = {name: text for name, text in event.headers.items() if name not in _OF_THE_WHOLE}
-    if not parts or _too_many(parts, headers):
-        return [replace(event, key=_key(ready.source, event, event.headers, body))]
-    return [_part(ready.source, event, headers, number, part) for number, part in enumerate(parts, 1)]
+    if parts:
+        headers = {name: text for name, text in event.headers.items() if name not in _OF_THE_WHOLE}
+        if not _too_many(parts, headers):
+            return [_part(ready.source, event, headers, number, part) for number, part in enumerate(parts, 1)]
+    return [replace(event, key=_key(ready.source, event, event.headers, body))]
 
 
 def _too_many(parts: list[JSON], headers: Mapping[str, str]) -> bool:
@@ -79,6 +98,9 @@ def _part(source: Source, whole: Event, headers: dict[str, str], number: int, va
     body = jsontext.dumps(value)
     own = headers | {"content-type": "application/json", "content-length": str(len(body))}
     key = _key(source, whole, own, value)
+    if key and not _reads_the_body(source):
+        # An id of the request, such as a header's, is the same for all that it holds.
+        key = f"{key} #{number}"
     return replace(whole, id=new_event_id(), body=body, headers=own, part=number, key=key)
 
 
@@ -89,6 +111,14 @@ def _key(source: Source, event: Event, headers: Mapping[str, str], body: JSON) -
     try:
         # What an id can be made of, and no more: a whole view would cost more than the rest of the request.
         values = {"": body, "headers": headers, "query": dict(event.query), "event": {}}
-        return one_word(source.event_id.of(values), 500)
+        word = one_word(source.event_id.of(values))
     except RecipeError:
         return ""
+    if len(word) <= _MOST_OF_A_KEY:
+        return word
+    # Cut, two would be alike.
+    return f"{word[:400]} {blake2b(word.encode('utf-8', 'surrogatepass'), digest_size=20).hexdigest()}"
+
+
+def _reads_the_body(source: Source) -> bool:
+    return source.event_id is not None and any(ref.root == "" for ref in source.event_id.refs)

@@ -51,6 +51,8 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done,
 All = Annotated[bool, typer.Option("--all", help="All of them.")]
 
 
+#: C0, DEL and C1.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 #: Columns that are left out where no row has anything in them.
 _RARE = ("item",)
@@ -159,6 +161,11 @@ def tell_counts(results: Mapping[str, int], *, as_json: bool) -> None:
         out.print(", ".join(f"{number} {what.replace('_', ' ')}" for what, number in sorted(results.items())))
 
 
+def printable(text: str) -> str:
+    """Without what a terminal would obey: senders choose names and values."""
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
 def cell(value: Any) -> str:
     if value is None or value == "":
         return "[dim]–[/]"
@@ -166,7 +173,7 @@ def cell(value: Any) -> str:
         return str(len(value))
     if isinstance(value, str) and _ISO.match(value):
         return value[:19].replace("T", " ")
-    return str(value).replace("[", r"\[")
+    return printable(str(value)).replace("[", r"\[")
 
 
 def one_of(value: str | None, choices: Collection[str], flag: str) -> str | None:
@@ -209,5 +216,7 @@ def progress(about: str, total: int) -> Progress:
 
 
 def wide(text: str) -> None:
-    """Print text exactly as it is."""
+    """Print text exactly as it is; on a terminal, without what that would obey."""
+    if sys.stdout.isatty():
+        text = "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
     sys.stdout.write(text if text.endswith("\n") else text + "\n")

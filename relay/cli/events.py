@@ -19,6 +19,7 @@ from relay.cli.common import (
     Since,
     Until,
     Yes,
+    cell,
     confirm,
     err,
     json_line,
@@ -26,6 +27,7 @@ from relay.cli.common import (
     moment_ms,
     one_of,
     out,
+    printable,
     progress,
     show,
     tell_counts,
@@ -124,10 +126,10 @@ def show_(
         json_line({**view, "deliveries": found})
         return
     for name in ("id", "status", "source", "type", "received_at", "method", "path", "remote", "key"):
-        out.print(f"[bold]{name.replace('_', ' '):<12}[/] {view[name] or '–'}", markup=True)
+        out.print(f"[bold]{name.replace('_', ' '):<12}[/] {cell(view[name])}", markup=True)
     for title in ("headers", "query"):
         for name, value in dict(view[title]).items():
-            out.print(f"{title:<12} {name}: {value}", markup=False, style="dim")
+            out.print(printable(f"{title:<12} {name}: {value}"), markup=False, style="dim")
     out.print()
     wide(view["body"] or "(no body)")
     out.print()

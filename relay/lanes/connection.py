@@ -151,7 +151,10 @@ class Pipeline:
             while self._waiting:
                 batch = self._waiting[: self._max_batch]
                 del self._waiting[: self._max_batch]
-                await self._exchange(batch)
+                # Whoever has given up, while the store hung, doesn't want it done later.
+                batch = [one for one in batch if not one[2].done()]
+                if batch:
+                    await self._exchange(batch)
         finally:
             self._sender = None
 

@@ -79,7 +79,7 @@ class Scope:
         return scope
 
 
-def one_word(value: JSON, most: int) -> str:
+def one_word(value: JSON, most: int | None = None) -> str:
     """A value that names something, as text; empty where it can't be a name. At most so many characters."""
     return "" if value is None or isinstance(value, (dict, list)) else str(value)[:most]
 

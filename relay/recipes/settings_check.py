@@ -145,7 +145,7 @@ def _words(kind: str, message: str, found: Node) -> str:
         return f"it is one of {listed(choices)}; {hint}this is {shown(word)}" if choices else message
     if kind == "relay_verify" and isinstance(found, Mapping):
         ways = re.findall(r"\w+", message.partition("one way: ")[2])
-        guess = next((near for key in found.values if (near := nearest(key, ways))), None)
+        guess = next((near for key in found.values if (near := nearest(key, ways)) and near not in found.values), None)
         message += f"; did you mean `{guess}`?" if guess else ""
     if kind == "too_short":
         return "at least one is needed"

@@ -61,13 +61,15 @@ def sign(
     url: str = "",
     headers: Mapping[str, str] | None = None,
 ) -> Signed:
-    """In the first of the source's ways, with the first of its secrets. Raises ConfigError where nobody else can sign.
+    """In the first of the source's ways that we can sign in, with the first of its secrets. Raises ConfigError where
+    nobody but the vendor can.
 
     url      the public address that is called, where the vendor signs it
     headers  what else will be sent; a signed header that isn't among them, such as webhook-id, is made up and added
     """
     request = Inbound(method=method, path=path, headers=dict(headers or {}), body=body, url=url)
-    return _signed(ways_of(config.verify)[0], request, now_ms)
+    ways = ways_of(config.verify)
+    return _signed(next((way for way in ways if not isinstance(way, EcdsaVerify)), ways[0]), request, now_ms)
 
 
 def sign_kept(

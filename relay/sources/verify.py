@@ -40,6 +40,9 @@ UNVERIFIED = "unverified"
 #: and of one that asks for nothing but the sender's address.
 ADDRESS = "address"
 
+#: To how much a stranger's packed body is unpacked, to see whether it holds the proof.
+_MOST_UNPROVEN_BYTES = 1_000_000
+
 Check = Callable[[Inbound, int], str]
 
 
@@ -66,7 +69,8 @@ def _reader(config: SourceConfig) -> Read:
         content_type = request.headers.get("content-type", "")
         how, json_field = config.decode, config.json_field
         try:
-            body = unpack(request.body, request.headers.get("content-encoding", ""), config.max_body)
+            most = min(config.max_body, _MOST_UNPROVEN_BYTES)
+            body = unpack(request.body, request.headers.get("content-encoding", ""), most)
             return decode(body, content_type, request.query, request.method, how=how, json_field=json_field)
         except BodyError as error:
             refuse(f"what verifies the request is in its body, and {error}")

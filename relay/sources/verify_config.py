@@ -26,7 +26,7 @@ from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag, TypeA
 
 from relay.sources.fields import HeaderName, Networks, Part, Secrets
 from relay.sources.place import BodyPlace, PlaceName
-from relay.sources.signature_config import Digest, Ecdsa, Hmac
+from relay.sources.signature_config import Digest, Ecdsa, Hmac, Signature
 from relay.sources.units import wrong
 
 
@@ -159,7 +159,9 @@ def _way(value: Any) -> str | None:
     if value == "none":
         return "none"
     if isinstance(value, Mapping):
-        return next((tag for tag in (*_TAGS, "any", "ip_allow") if tag in value), None)
+        found = [tag for tag in (*_TAGS, "any") if tag in value]
+        # Two of them are none: one would have to be told that it isn't known.
+        return found[0] if len(found) == 1 else "ip_allow" if not found and "ip_allow" in value else None
     tags: dict[str, type[Part]] = {**_TAGS, "any": AnyVerify, "ip_allow": AddressVerify}
     return next((tag for tag, model in tags.items() if isinstance(value, model)), None)
 
@@ -202,7 +204,7 @@ Verify = Annotated[
     Discriminator(
         _way,
         custom_error_type="relay_verify",
-        custom_error_message=f"`verify` is `none`, or names one way: {_NAMES}",
+        custom_error_message=f"`verify` is `none`, or names one way: {_NAMES}; several stand under `any`",
     ),
 ]
 
@@ -285,3 +287,25 @@ def places_of(verify: object) -> tuple[BodyPlace, ...]:
         elif isinstance(way, HmacVerify) and (place := way.hmac.signature_place()) is not None:
             places.append(place)
     return tuple(places)
+
+
+def looks_into_body(verify: object) -> bool:
+    """Whether the body has to be decoded, not only read, to find what proves the sender."""
+    return any(
+        isinstance(way, FieldVerify) or (settings is not None and settings.decodes())
+        for way in ways_of(verify)
+        for settings in [signature_of(way)]
+    )
+
+
+def signature_of(way: object) -> Signature | None:
+    """What a way says of a signature, where it is one."""
+    match way:
+        case HmacVerify():
+            return way.hmac
+        case DigestVerify():
+            return way.digest
+        case EcdsaVerify():
+            return way.ecdsa
+        case _:
+            return None

@@ -18,8 +18,8 @@ from relay.store.store import Store
 
 _HANDSHAKE = store_script("handshake")
 
-#: Of a source: each webhook at the vendor's has one.
-MOST_KEPT_SECRETS = 20
+#: Of a source: each webhook at the vendor's has one, and there may be one a project.
+MOST_KEPT_SECRETS = 1_000
 
 #: Of a source, the newest: anybody may ask, and fills nothing by it.
 MOST_HANDSHAKES = 20
@@ -83,18 +83,23 @@ class Senders:
 
     # -- handshakes, and the secrets given in them
 
-    async def handshake(self, event: Event, keep: str = "") -> None:
-        """Keep a vendor's question, and the secret it gave with it."""
+    async def handshake(self, event: Event, keep: str = "") -> int:
+        """Keep a vendor's question, and the secret it gave with it. How many others had to go for that."""
         count: Command[Any] = Command(("HINCRBY", self._store.key("stats"), f"handshake:{event.source}", 1))
-        await self._store.run_many([self._handshake(event, keep), count])
+        dropped, _ = await self._store.run_many([self._handshake(event, keep), count])
+        return int(dropped)
 
-    def _handshake(self, event: Event, keep: str = "") -> Command[None]:
+    async def used(self, source: str, secret: str, at_ms: int) -> None:
+        """A kept secret was signed with: of too many, the one that was used longest ago goes."""
+        await self._store.ask("ZADD", self._store.key("ks:", source), "XX", "GT", at_ms, secret)
+
+    def _handshake(self, event: Event, keep: str = "") -> Command[int]:
         packed = pack_event(event)
         words = ("", event.id, event.source, event.received_ms, packed, MOST_HANDSHAKES, keep, MOST_KEPT_SECRETS)
-        return Command.call(_HANDSHAKE, self._store.keys, *words, read=lambda _: None)
+        return Command.call(_HANDSHAKE, self._store.keys, *words, read=int)
 
     async def kept(self, source: str) -> list[tuple[str, int]]:
-        """The secrets that a source's vendor gave, newest first, each with when (ms). Never show one unasked."""
+        """The secrets that a source's vendor gave, the last used first, each with when (ms). Never show one unasked."""
         reply = await self._store.ask("ZRANGE", self._store.key("ks:", source), 0, -1, "REV", "WITHSCORES")
         flat = [word for row in reply for word in (row if isinstance(row, list | tuple) else (row,))]
         return [(secret.decode(), int(float(at))) for secret, at in zip(flat[::2], flat[1::2], strict=True)]

@@ -82,7 +82,7 @@ class App:
         log.get().info("web.stopped")
 
     def _entrance(self, workspace: Workspace) -> Entrance:
-        catcher = Catcher(workspace, self.store, self.logbook)
+        catcher = Catcher(workspace, self.store, self.logbook, self.reloader.refuses_relay_yaml)
         return Entrance(catcher, self.responder, self.proxies, self.budget, self.settings.max_body)
 
     async def take(self, workspace: Workspace, before: Workspace, changes: Changes) -> None:

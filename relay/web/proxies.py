@@ -20,17 +20,18 @@ class Proxies:
         self._public_url = public_url.rstrip("/")
 
     def remote(self, scope: Scope, headers: Mapping[str, str]) -> str:
-        """The sender's address: the last one in X-Forwarded-For that is no trusted proxy's."""
+        """The sender's address: the last one in X-Forwarded-For that is no trusted proxy's.
+
+        Empty where a trusted proxy doesn't say: its own address would pass for the sender's.
+        """
         client = scope.get("client")
         address: str = client[0] if client else ""
         if not self._trusted or not self._trusts(address):
             return address
+        address = ""
         for one in reversed(headers.get("x-forwarded-for", "").split(",")):
-            named = _bare(one)
-            if not named:
-                break
-            address = named
-            if not self._trusts(named):
+            address = _bare(one)
+            if not self._trusts(address):
                 break
         return address
 

@@ -31,6 +31,9 @@ SOURCES: dict[str, Any] = {
     },
     "plain": {"verify": {"header": "X-Key", "equals": "k"}, "event_time": "$.at?"},
     "turning": {"verify": {"header": "X-Key", "equals": [NEW, OLD]}},
+    # The id of a whole request, and not of its items.
+    "whole-id": {"verify": {"header": "X-Key", "equals": "k"}, "split": "$[*]", "event_id": '$headers["x-request"]'},
+    "in-body": {"verify": {"field": "key", "equals": "k"}, "max_body": "10MB"},
     "slow": {"verify": {"header": "X-Key", "equals": "k"}, "limit": {"rate": "3/min"}},
     "crowd": {"verify": {"header": "X-Key", "equals": "k"}, "limit": {"per_address": "2/min"}},
     "office": {"verify": {"header": "X-Key", "equals": "k", "ip_allow": ["203.0.113.0/24"]}},
@@ -103,6 +106,51 @@ def test_each_item_of_a_body_is_an_event_with_its_own_id_and_a_repeat_is_none(
     assert json.loads(relay.cli("events", "show", told["ids"][0], "--body")) == items[0]
     (row,) = [row for row in relay.rows("events", "list", "--source", "batch") if row["id"] == told["ids"][1]]
     assert (row["type"], row["content_type"]) == ("k.changed", "application/json")
+
+
+def test_the_id_of_a_request_is_not_the_id_of_each_of_its_items(relay: Relay) -> None:
+    first = post(relay, "whole-id", [1, 2, 3], X_Request="r1").json()
+    assert (len(set(first["ids"])), first["duplicates"]) == (3, 0)
+    again = post(relay, "whole-id", [1, 2, 3], X_Request="r1")
+    assert (again.status_code, again.json()["ids"]) == (200, first["ids"])
+    assert post(relay, "whole-id", [1, 2, 3], X_Request="r2").json()["duplicates"] == 0
+
+
+def test_long_ids_that_differ_at_their_end_are_not_the_same(relay: Relay) -> None:
+    ids = ["u" * 600 + "1", "u" * 600 + "2", "u" * 600 + "1"]
+    told = post(relay, "batch", {"events": [part(id_) for id_ in ids]}).json()
+    assert (len(set(told["ids"])), told["duplicates"]) == (2, 1)
+
+
+def test_strangers_long_bodies_at_one_source_hold_up_no_other(relay: Relay) -> None:
+    """Each takes a second to look through; what others send has to get by."""
+    strange = gzip.compress(b'{"a":[' + b"{}," * 300_000 + b"{}]}")
+
+    async def flood() -> tuple[Counter[int], list[int], float]:
+        async with aiohttp.ClientSession() as session:
+
+            async def stranger() -> int:
+                headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+                async with session.post(f"{relay.url}/in/in-body", data=strange, headers=headers) as answer:
+                    return answer.status
+
+            async def known() -> int:
+                headers = {"X-Key": "k", "Content-Type": "application/json", "Content-Encoding": "gzip"}
+                async with session.post(f"{relay.url}/in/plain", data=gzip.compress(b"{}"), headers=headers) as answer:
+                    return answer.status
+
+            strangers = [asyncio.create_task(stranger()) for _ in range(30)]
+            await asyncio.sleep(0.05)
+            started = time.monotonic()
+            others = [await known() for _ in range(5)]
+            took = time.monotonic() - started
+            return Counter(await asyncio.gather(*strangers)), others, took
+
+    strangers, others, took = asyncio.run(flood())
+    assert others == [202] * 5
+    assert set(strangers) <= {401, 503}
+    # Not a measure of speed: with one queue for all it took more than ten times as long.
+    assert took < 10
 
 
 @pytest.mark.parametrize(
@@ -233,6 +281,10 @@ def test_what_was_refused_is_listed_with_its_reason_and_without_secrets(relay: R
     assert row["headers"]["x-note"] == "*** and more"
     everything = relay.cli("sources", "rejected", "--json") + relay.cli("sources", "rejected")
     assert not [secret for secret in (wrong, OLD, NEW, "t-123") if secret in everything]
+    assert httpx.post(f"{relay.url}/in/%1b%5b31mRED%0a").status_code == 404
+    eventually(lambda: "RED" in relay.cli("sources", "rejected"))
+    assert "\x1b" not in relay.cli("sources", "rejected")
+    assert "\\x1b[31mRED\\n" in relay.cli("sources", "rejected")
     metrics = httpx.get(f"{relay.url}/metrics").text
     assert 'relay_events_total{source="nobody"' not in metrics
     assert 'what="refused"' in metrics
@@ -257,6 +309,37 @@ def test_a_flood_of_refused_requests_is_counted_and_not_kept(relay: Relay) -> No
         return len(rows) - before + sum(row["more"] for row in rows)
 
     eventually(lambda: told() == 600)
+
+
+def test_a_store_that_hangs_keeps_no_sender_waiting_for_ever(tmp_path: Path) -> None:
+    write_workspace(tmp_path, {"sources": {"zoom": {"preset": "zoom", "verify": {"bearer": "k"}}}}, {})
+    with relay_up(tmp_path) as relay:
+
+        def ask() -> httpx.Response:
+            return httpx.post(f"{relay.url}/in/zoom", content=b"{}", headers={"Authorization": "Bearer k"}, timeout=20)
+
+        assert ask().status_code == 200
+        store = relay.children()["valkey"]
+        store.suspend()
+        try:
+            answer = ask()
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        finally:
+            store.resume()
+        assert eventually(lambda: ask().status_code == 200)
+        assert relay.stop() == 0
+
+
+def test_a_name_that_a_broken_relay_yaml_may_have_is_not_told_that_it_is_gone(tmp_path: Path) -> None:
+    """Typeform switches a webhook off at its first 404."""
+    right = {"sources": {"a": {"verify": {"bearer": "k"}}}}
+    write_workspace(tmp_path, right | {"sourcez": {}}, {})
+    with relay_up(tmp_path) as relay:
+        answer = httpx.post(f"{relay.url}/in/typeform", content=b"{}")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+        write_workspace(tmp_path, right, {})
+        eventually(lambda: httpx.post(f"{relay.url}/in/typeform", content=b"{}").status_code == 404)
+        relay.stop()
 
 
 @pytest.mark.timeout(120)

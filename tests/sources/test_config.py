@@ -34,7 +34,7 @@ def test_a_source_has_sensible_defaults() -> None:
         ({"verify": "nothing"}, "names one way: header, query, field, basic, bearer, path_token, hmac"),
         ({"verify": {"heder": "X"}}, "names one way"),
         ({"verify": {"header": "X-Key"}}, "equals"),
-        ({"verify": {"header": "X-Key", "equals": "k", "basic": {}}}, "Extra inputs are not permitted"),
+        ({"verify": {"header": "X-Key", "equals": "k", "basic": {}}}, "several stand under `any`"),
         ({"verify": {"header": "X Key", "equals": "k"}}, "can't be the name of a header"),
         ({"verify": {"header": "X-Key", "equals": ""}}, "the secret is empty"),
         ({"verify": {"header": "X-Key", "equals": []}}, "the list of secrets is empty"),

@@ -160,10 +160,13 @@ def test_a_changed_body_another_secret_and_a_missing_header_are_refused(scheme: 
 
 
 @pytest.mark.parametrize("scheme", DATED)
-@pytest.mark.parametrize("minutes", [-6, 6])
-def test_a_request_signed_too_long_ago_or_in_the_future_is_refused(scheme: str, minutes: int) -> None:
-    with pytest.raises(RefusedError, match=r"360 s (behind|ahead of) our clock"):
-        Verifier(source(scheme)).verify(signed(scheme), NOW_MS + minutes * 60_000)
+@pytest.mark.parametrize("direction", [-1, 1])
+def test_a_request_signed_too_long_ago_or_in_the_future_is_refused(scheme: str, direction: int) -> None:
+    minutes = {"zendesk": 60, "zoom": 120, "calendly": 3}.get(scheme, 5)
+    verifier = Verifier(source(scheme))
+    verifier.verify(signed(scheme), NOW_MS + direction * (minutes * 60_000 - 10_000))
+    with pytest.raises(RefusedError, match=r"\d+ s (behind|ahead of) our clock"):
+        verifier.verify(signed(scheme), NOW_MS + direction * (minutes * 60_000 + 10_000))
 
 
 def test_each_preset_with_a_timestamp_is_held_to_it() -> None:
@@ -324,8 +327,12 @@ PUBLISHED = [
     Published(
         "hubspot",
         [
-            ("3816279340 25 1462216307945", "contact.propertyChange", "2016-05-02T19:11:47.945Z"),
-            ("3816279480 22 1462216307945", "contact.creation", "2016-05-02T19:11:47.945Z"),
+            (
+                "3816279340 25 1462216307945 1246965   lifecyclestage ",
+                "contact.propertyChange",
+                "2016-05-02T19:11:47.945Z",
+            ),
+            ("3816279480 22 1462216307945 1246978    ", "contact.creation", "2016-05-02T19:11:47.945Z"),
         ],
         body=[
             {

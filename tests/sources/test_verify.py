@@ -291,7 +291,7 @@ def test_any_names_where_each_of_its_secrets_travels() -> None:
         ({"any": ["none"]}, "each item names one way"),
         ({"any": [{"any": [{"bearer": "t"}]}]}, "each item names one way"),
         ({"any": [{"headr": "X"}]}, "each item names one way"),
-        ({"bearer": "t", "any": [{"bearer": "t"}]}, "Extra inputs"),
+        ({"bearer": "t", "any": [{"bearer": "t"}]}, "several stand under `any`"),
     ],
 )
 def test_any_that_makes_no_sense_is_complained_about(verify: Any, why: str) -> None:

@@ -69,11 +69,16 @@ async def test_strangers_who_ask_fill_nothing(bench: Bench) -> None:
 async def test_secrets_a_vendor_gave_are_kept_newest_first_and_not_without_end(bench: Bench) -> None:
     senders = Senders(bench.store)
     start = now_ms()
+    dropped = 0
     for number in range(MOST_KEPT_SECRETS + 3):
-        await senders.handshake(replace(event_of(), received_ms=start + number), f"s{number}")
+        dropped += await senders.handshake(replace(event_of(), received_ms=start + number), f"s{number}")
+        if number == 500:
+            await senders.used("chat", "s0", start + 10_000)
+            await senders.used("chat", "never given", start + 10_000)
     kept = await senders.kept("chat")
-    assert [secret for secret, _ in kept] == [f"s{n}" for n in range(MOST_KEPT_SECRETS + 2, 2, -1)]
-    assert kept[0][1] == start + MOST_KEPT_SECRETS + 2
+    # The one that is used stays, and the three that were used longest ago are gone.
+    assert [secret for secret, _ in kept] == ["s0", *(f"s{n}" for n in range(MOST_KEPT_SECRETS + 2, 3, -1))]
+    assert (dropped, kept[1][1]) == (3, start + MOST_KEPT_SECRETS + 2)
     assert await senders.kept("other") == []
     assert await senders.forget("chat", "s7", "ana")
     assert not await senders.forget("chat", "s7", "ana")

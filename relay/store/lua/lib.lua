@@ -19,7 +19,7 @@
 -- R u:<source>:<key>  string  the event that came with this key; expires with the duplicates window
 -- R sm:<source>    hash  by the mark of a secret: how often it matched, and <mark>:at when it did last (ms)
 -- R hs:<source>    list  its vendor's latest questions: handshakes
--- R ks:<source>    zset  secrets that the vendor gave, by when                R rejected  stream  requests that were refused
+-- R ks:<source>    zset  secrets that the vendor gave, by last use                R rejected  stream  requests that were refused
 -- R x:e  x:e:<source> x:d  zset  by time caught or made          R x:dead  zset  by time of death
 -- R x:done         zset  events all of whose deliveries have ended, by when
 -- R stats          hash  counters                                R audit   stream  who did what

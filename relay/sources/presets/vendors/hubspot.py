@@ -11,7 +11,7 @@ from relay.sources.presets.preset import FILL_IN, Preset
 # webhooks; a request may bring several. One that a stranger has got hold of can be sent once more without its v3:
 # who minds writes `verify` with v3 alone.
 # A body is a list of up to 100 events. `eventId` isn't promised to be unique, and attemptNumber is another one at each
-# attempt; the subscription and the moment make it an id. A workflow sends one object, which has none of them.
+# attempt; with the subscription, the moment and what it is about it is an id. A workflow sends one object without them.
 PRESET = Preset(
     name="hubspot",
     vendor="HubSpot",
@@ -42,7 +42,10 @@ PRESET = Preset(
             {"digest": {"header": "X-HubSpot-Signature", "secret": FILL_IN, "signed": "{secret}{body}"}},
         ]
     },
-    event_id='[$.eventId, $.subscriptionId, $.occurredAt] | join(" ")',
+    event_id=(
+        '[$.eventId, $.subscriptionId, $.occurredAt, $.objectId? | default(""), $.fromObjectId? | default(""), '
+        '$.toObjectId? | default(""), $.propertyName? | default(""), $.propertyValue? | default("")] | join(" ")'
+    ),
     event_type="$.subscriptionType?",
     event_time="$.occurredAt?",
     # PyPI hubspot-api-client 12.0.0, hubspot/webhooks/models/subscription_create_request.py.
@@ -107,6 +110,10 @@ PRESET = Preset(
         ),
         "Under Webhooks, Target URL: {url}",
         "Create subscriptions: choose the objects and what happens to them, then activate them.",
+        (
+            "All three of HubSpot's signatures are taken. Only v3 has a time in it: where an old request that is sent "
+            "again would do harm, write `verify` in place of `secret`, with v3's hmac alone."
+        ),
         "HubSpot signs the address as well. Behind a proxy the relay has to know it: RELAY_PUBLIC_URL.",
         (
             "From a workflow: add the action Send a webhook, method POST, the same address, and under Authentication "

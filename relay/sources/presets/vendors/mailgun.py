@@ -34,5 +34,6 @@ PRESET = Preset(
         "Choose the event type. Do so for each type you want. URL: {url}",
         "Settings > API Security has the HTTP webhook signing key: that is {secret}.",
     ),
-    proof="a signature made by us as the page and django-anymail's tests describe it; not with Mailgun itself",
+    proof="a signature made by us as the page and django-anymail's tests describe it; not with Mailgun itself. "
+    "It covers timestamp and token, and not the event: whoever gets hold of one can send others with it for a day",
 )

@@ -22,7 +22,7 @@ PRESET = Preset(
     split="$.data.events[*]",
     answer=NOTHING,
     answer_in=timedelta(seconds=3),
-    retries="once, and not after 4xx",
+    retries="once, and not after 4xx: without a `limit`, then, for its 429 is one",
     handshake=okta_verification,
     handshake_note="a GET with `X-Okta-Verification-Challenge`",
     sends="JSON, with several events in its list `data.events`",
