@@ -411,7 +411,7 @@ def test_saves_under_load_lose_nothing_and_each_event_is_delivered_by_one_versio
 def test_what_waits_for_its_destination_is_made_by_the_version_it_was_routed_with(bench: Bench) -> None:
     """However much of its surroundings is gone: the retry policy it names, a row of the table it looks into."""
     root = relay_yaml(bench.sink)
-    root["retries"] = {"soon": {"times": 50, "first": "500ms", "factor": 1}}
+    root["retries"] = {"soon": {"times": 100, "first": "500ms", "factor": 1}}
     bench.saved("relay.yaml", root, retries=["soon"])
     bench.saved("tables/marks.csv", "key,mark\nm,v1\n", tables=["marks"])
     text = recipe("v1").replace("{to: sink", "{to: sink, retry: soon")
