@@ -7,26 +7,29 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar
 from urllib.parse import quote, quote_plus, unquote
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from yarl import URL
 
 from connectors.encode import to_form, to_json, to_text, to_xml, urlencoded
 from connectors.http_config import HttpConfig, wrong_header
-from relay.connector import Action, Call, Connector, Context, Example, Fields, Outgoing, secrets_in
+from connectors.http_extras import Rules, Signer, TokenSource, client_options, judge
+from connectors.http_fields import RequestFields
+from relay.connector import Action, Call, Connector, Context, Example, Outgoing, secrets_in
 from relay.errors import PermanentError
 from relay.http import (
     HIDDEN,
     HOLD_ON,
+    IDEMPOTENT_METHODS,
     RETRY_ON,
     Client,
-    ClientOptions,
     HttpRequest,
+    Received,
     Redactor,
     Sorting,
     base_headers,
+    decode,
     redact_headers,
     redact_url,
     sort_response,
@@ -35,50 +38,12 @@ from relay.model import Reply
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 _CHARSET = re.compile(r"charset=\"?([\w.:-]+)", re.IGNORECASE)
-_BODY_KINDS = ("json", "form", "xml", "text")
 _CONTENT_TYPES = {
     "json": "application/json",
     "form": "application/x-www-form-urlencoded",
     "xml": "application/xml",
     "text": "text/plain; charset=utf-8",
 }
-
-
-class RequestFields(Fields):
-    model_config = ConfigDict(populate_by_name=False)
-
-    method: Annotated[
-        Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"],
-        BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
-    ] = Field("POST", description="The HTTP method.")
-    path: str = Field("", description="Put after the connection's base_url.", examples=["/contacts"])
-    query: dict[str, Any] = Field(default_factory=dict, description="Query parameters; a list repeats its name.")
-    headers: dict[str, str | int | float | bool | None] = Field(
-        default_factory=dict, description="Headers of this request."
-    )
-    json_: Any = Field(None, alias="json", description="A JSON body.")
-    form: dict[str, Any] | None = Field(None, description="A form body; nested keys become `a[b]`, a list repeats.")
-    xml: dict[str, Any] | None = Field(
-        None, description='An XML body: one root; `"@name"` is an attribute, `"#text"` the text, a list repeats.'
-    )
-    text: str | None = Field(None, description="A text body; say its content-type under headers.")
-
-    @model_validator(mode="after")
-    def _one_body(self) -> RequestFields:
-        given = [name for name in _BODY_KINDS[1:] if getattr(self, name) is not None]
-        if self.json_ is not None:
-            given.insert(0, "json")
-        if len(given) > 1:
-            raise ValueError(f"a request has one body; this has {' and '.join(given)}")
-        return self
-
-    @property
-    def kind(self) -> str:
-        """Which body it has; "" where none. `json: null` is a body only where nothing else is."""
-        for name in _BODY_KINDS[1:]:
-            if getattr(self, name) is not None:
-                return name
-        return "json" if "json_" in self.model_fields_set else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +58,7 @@ class Request(Outgoing):
     kind: str
     body: Any
     content: bytes = field(repr=False)
+    rules: Rules | None = None
 
     def preview(self) -> dict[str, Any]:
         shown: dict[str, Any] = {
@@ -126,6 +92,7 @@ class Send(Action[HttpConfig, RequestFields, Request]):
             },
         ),
         Example("Text", {"path": "/notes", "headers": {"Content-Type": "text/markdown"}, "text": "# Hello"}),
+        Example("Deleting what may be gone", {"method": "DELETE", "path": "/contacts/17", "accept": [404]}),
         Example("Asking", {"method": "GET", "path": "/contacts", "query": {"email": "ana@example.com"}}),
     )
 
@@ -153,14 +120,30 @@ class Send(Action[HttpConfig, RequestFields, Request]):
             elif auth.path is not None:
                 self._base = base.rstrip("/") + "/" + auth.path.get_secret_value().lstrip("/")
                 self._shown_base = f"{base.rstrip('/')}/{HIDDEN}"
+            elif auth.oauth2 is not None:
+                static["authorization"] = HIDDEN  # put in when it is sent
+        self._signer: Signer | None = None
+        if auth is not None and auth.hmac is not None:
+            self._signer = Signer(auth.hmac)
+            # Made when it is sent: a dry run doesn't depend on the clock.
+            static |= dict.fromkeys(auth.hmac.headers(), HIDDEN)
+            hidden |= auth.hmac.headers()
         self._static = static
         self._hidden = frozenset(hidden)
         self._credentials = frozenset(hidden | ({"authorization"} if "authorization" in static else set()))
         self._idempotency_header = (config.idempotency_header or "").lower()
+        self._repeats = config.idempotent and bool(self._idempotency_header)
+        # Else the method says it.
+        self._repeatable = True if self._repeats else None
+        assert isinstance(connection, Http)
+        self._tokens = connection.tokens
+        self._extra = self._signer is not None or self._tokens is not None
+        self._rules = Rules(success=config.success) if config.success is not None else None
+        redact = Redactor([*secrets_in(config), static.get("authorization", "").rpartition(" ")[2].replace(HIDDEN, "")])
         self.sorting = Sorting(
             retry_on=RETRY_ON | ({409} if config.retry_on_409 else set()),
             hold_on=HOLD_ON | ({403} if config.hold_on_403 else set()),
-            redact=Redactor([*secrets_in(config), static.get("authorization", "").rpartition(" ")[2]]),
+            redact=self._tokens.redactor(redact) if self._tokens is not None else redact,
         )
 
     @classmethod
@@ -198,7 +181,11 @@ class Send(Action[HttpConfig, RequestFields, Request]):
             kind=kind,
             body=body,
             content=content,
+            rules=self._rules if fields.accept is None and fields.success is None else self._rules_of(fields),
         )
+
+    def _rules_of(self, fields: RequestFields) -> Rules:
+        return Rules(frozenset(fields.accept or ()), fields.success or self.config.success)
 
     def _body(self, kind: str, fields: RequestFields, headers: Mapping[str, str]) -> tuple[Any, bytes]:
         if kind == "json":
@@ -213,11 +200,36 @@ class Send(Action[HttpConfig, RequestFields, Request]):
 
     async def send(self, outgoing: Request, call: Call) -> Reply:
         assert isinstance(self.connection, Http)
+        if self._extra or outgoing.rules is not None:
+            return await self._send_with_extras(outgoing, call)
         request = HttpRequest(outgoing.method, outgoing.url, outgoing.headers, outgoing.content)
-        received = await self.connection.client.send(
-            request, timeout=call.timeout, idempotent=self.config.idempotent and bool(self._idempotency_header)
-        )
+        received = await self.connection.client.send(request, timeout=call.timeout, idempotent=self._repeatable)
         return sort_response(received, self.sorting)
+
+    async def _send_with_extras(self, outgoing: Request, call: Call) -> Reply:
+        rules = outgoing.rules or Rules()
+        received = await self._exchanged(outgoing, call)
+        if received.status == 401 and self._tokens is not None:
+            received = await self._exchanged(outgoing, call, anew=True)
+        if received.status in rules.accept:
+            body = decode(received.body, received.headers.get("content-type", ""))
+            summary = f"{received.line}, which the step accepts"
+            return Reply(body, summary, received.status, received.record(self.sorting.redact))
+        reply = sort_response(received, self.sorting)
+        if rules.success is not None and outgoing.method != "HEAD":
+            repeats = self._repeats or outgoing.method in IDEMPOTENT_METHODS
+            judge(received, reply, rules.success, self.sorting.redact, idempotent=repeats)
+        return reply
+
+    async def _exchanged(self, outgoing: Request, call: Call, *, anew: bool = False) -> Received:
+        assert isinstance(self.connection, Http)
+        headers = outgoing.headers.copy()
+        if self._tokens is not None:
+            headers |= await self._tokens.headers(call.timeout, anew=anew)
+        if self._signer is not None:
+            headers |= self._signer.headers(outgoing.method, outgoing.url, outgoing.content, call.idempotency_key)
+        request = HttpRequest(outgoing.method, outgoing.url, headers, outgoing.content)
+        return await self.connection.client.send(request, timeout=call.timeout, idempotent=self._repeatable)
 
 
 def _joined(base: str, path: str, *queries: str) -> str:
@@ -281,21 +293,13 @@ class Http(Connector[HttpConfig]):
     }
 
     def __init__(self, config: HttpConfig, context: Context) -> None:
+        options = client_options(config, context.idle_seconds)
+        self.client = Client(options)
+        oauth2 = config.auth.oauth2 if config.auth is not None else None
+        self.tokens = TokenSource(oauth2, options) if oauth2 is not None else None
         super().__init__(config, context)
-        header = config.auth.header if config.auth is not None else None
-        self.client = Client(
-            ClientOptions(
-                allow_private=config.allow_private,
-                follow_redirects=config.follow_redirects,
-                redirect_hosts=frozenset(host.lower() for host in config.redirect_hosts),
-                secret_headers=frozenset({header.lower()} if header else ()),
-                verify_tls=config.verify_tls,
-                ca_file=config.ca_file,
-                connect_timeout=config.connect_timeout,
-                max_reply_bytes=config.max_reply,
-                idle_seconds=context.idle_seconds,
-            )
-        )
 
     async def aclose(self) -> None:
+        if self.tokens is not None:
+            await self.tokens.aclose()
         await self.client.aclose()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from relay.errors import HoldError, PermanentError
+from relay.errors import HoldError, PermanentError, RetryableError, UnknownOutcomeError
 from relay.http import (
     Client,
     ClientOptions,
@@ -171,3 +171,23 @@ def test_urls_are_shown_without_credentials(url: str, shown: str) -> None:
 def test_a_redactor_knows_the_spellings_a_secret_travels_in() -> None:
     redact = Redactor(["p/ss word", "", "x"])
     assert redact("p/ss word p%2Fss%20word p%2Fss+word x") == "*** *** *** x"
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "POST"])
+async def test_a_request_that_got_no_answer_is_not_sent_again_by_itself(method: str) -> None:
+    """aiohttp does that on a connection that was kept: a second comment, and an attempt that nobody counted."""
+    client = Client(ClientOptions(allow_private=True))
+    try:
+        with RecordingServer() as server:
+            await client.send(HttpRequest(method, f"{server.url}/a", {}), timeout=timedelta(seconds=5))
+            server.answer(instead="close")
+            with pytest.raises(RetryableError if method != "POST" else UnknownOutcomeError):
+                await client.send(HttpRequest(method, f"{server.url}/b", {}), timeout=timedelta(seconds=5))
+            assert [request.path for request in server.requests] == ["/a", "/b"]
+            # What the API does with a second one, it alone knows.
+            server.answer(instead="close")
+            request = HttpRequest(method, f"{server.url}/c", {})
+            with pytest.raises(UnknownOutcomeError):
+                await client.send(request, timeout=timedelta(seconds=5), idempotent=False)
+    finally:
+        await client.aclose()

@@ -8,6 +8,8 @@ whole URL, and half of the processor time of a small post.
 from __future__ import annotations
 
 import asyncio
+import re
+import ssl
 import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -24,7 +26,7 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from relay.errors import DeliveryError, PermanentError
+from relay.errors import DeliveryError, HoldError, PermanentError
 from relay.http.guard import socket_factory
 from relay.http.outcome import IDEMPOTENT_METHODS, Received, sort_error
 
@@ -36,6 +38,12 @@ MAX_REDIRECTS = 5
 #: has an outcome nobody knows, so idle connections are let go of before that.
 _IDLE_SECONDS = 4.0
 
+#: OpenSSL's names of the alerts by which a server refuses a client's certificate.
+_REFUSED_CERTIFICATE = re.compile(
+    r"ALERT[_ ](?:CERTIFICATE[_ ](?:REQUIRED|UNKNOWN|EXPIRED|REVOKED)|BAD[_ ]CERTIFICATE|UNKNOWN[_ ]CA"
+    r"|UNSUPPORTED[_ ]CERTIFICATE|ACCESS[_ ]DENIED)"
+)
+
 #: A redirect that goes elsewhere must not carry these along.
 _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
@@ -44,21 +52,69 @@ _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 def _ssl_context(verify: bool, ca_file: str | None) -> SSLContext:
     # Loading the certificates takes 20 ms and more; connections share them.
     if verify and ca_file is not None:
-        import ssl
-
         return ssl.create_default_context(cafile=ca_file)
     return httpx.create_ssl_context(verify=verify)
+
+
+def _tls(options: ClientOptions) -> SSLContext:
+    """Raises HoldError that names the file which can't be used: no delivery of the connection gets further."""
+    try:
+        context = _ssl_context(options.verify_tls, str(options.ca_file) if options.ca_file else None)
+    except OSError as error:
+        raise _unusable("ca_file", options.ca_file, error) from None
+    certificate = options.client_certificate
+    if certificate is None:
+        return context
+    # A context of its own: the shared ones must not show this connection's certificate to other hosts, and a renewed
+    # file has to be read when the connection is made anew.
+    context = _ssl_context.__wrapped__(options.verify_tls, str(options.ca_file) if options.ca_file else None)
+    try:
+        # Without a password OpenSSL would ask for one at the terminal.
+        context.load_cert_chain(certificate, options.client_key, lambda: options.client_key_password or "")
+    except OSError as error:
+        files = f"{certificate} with {options.client_key}" if options.client_key else certificate
+        raise _unusable("client certificate", files, error, options.client_key or certificate) from None
+    return context
+
+
+def _unusable(what: str, file: object, error: OSError, key: Path | None = None) -> HoldError:
+    if not isinstance(error, ssl.SSLError):
+        why = error.strerror or str(error)
+    elif error.reason == "KEY_VALUES_MISMATCH":
+        why = "the key doesn't belong to the certificate"
+    elif key is not None and b"ENCRYPTED" in key.read_bytes():  # OpenSSL's own word is the same for every fault
+        why = "the key's password is missing or wrong"
+    else:
+        why = f"it must be PEM, -----BEGIN CERTIFICATE-----{', and a private key with it' if key else ''}"
+    return HoldError(f"the {what} {file} can't be used: {why}", cause=f"{what} can't be used")
+
+
+def _certificate_refused(error: BaseException, host: str, given: bool) -> HoldError | None:
+    """What a server says of our certificate, or of there being none; in TLS 1.3 it says so after the handshake."""
+    seen: BaseException | None = error
+    while seen is not None:
+        said = f"{getattr(seen, 'reason', '') or ''} {seen}".upper()
+        if isinstance(seen, OSError) and _REFUSED_CERTIFICATE.search(said):
+            remedy = (
+                "it refuses the client certificate: renew client_cert, or have its issuer trusted there"
+                if given
+                else "it asks for a client certificate: give the connection a client_cert"
+            )
+            return HoldError(f"no secure connection to {host}: {remedy}", cause="client certificate refused")
+        seen = seen.__cause__ or seen.__context__
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class ClientOptions:
     """How a connection is spoken to.
 
-    allow_private     connect to private addresses too
-    redirect_hosts    hosts that a redirect may lead to beside the one that was asked
-    secret_headers    names (lower case) of headers that must not follow a redirect to another host
-    idle_seconds      how long an unused network connection is kept, at most four seconds
-    resolver          for tests that need a name to resolve to something
+    allow_private       connect to private addresses too
+    redirect_hosts      hosts that a redirect may lead to beside the one that was asked
+    secret_headers      names (lower case) of headers that must not follow a redirect to another host
+    idle_seconds        how long an unused network connection is kept, at most four seconds
+    resolver            for tests that need a name to resolve to something
+    client_certificate  PEM file for a server that asks for one (mTLS); client_key has its key, where it hasn't
     """
 
     allow_private: bool = False
@@ -71,6 +127,9 @@ class ClientOptions:
     max_reply_bytes: int = MAX_REPLY_BYTES
     idle_seconds: float = _IDLE_SECONDS
     resolver: Any = field(default=None, compare=False)
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+    client_key_password: str | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -108,7 +167,7 @@ class Client:
     def _open(self) -> AiohttpTransport:
         if self._transport is None:
             options = self.options
-            context = _ssl_context(options.verify_tls, str(options.ca_file) if options.ca_file else None)
+            context = _tls(options)
             connector = aiohttp.TCPConnector(
                 ssl=context,
                 limit=0,  # the lane bounds concurrency
@@ -119,6 +178,9 @@ class Client:
             session = aiohttp.ClientSession(
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), skip_auto_headers=("Content-Type",)
             )
+            # Else aiohttp sends a PUT or DELETE again by itself where the connection closes without an answer: an
+            # attempt that nobody counts, and one too many where a PUT adds something. There is no other switch.
+            session._retry_connection = False
             self._transport = AiohttpTransport(verify=context, client=session)
         return self._transport
 
@@ -127,10 +189,10 @@ class Client:
             transport, self._transport = self._transport, None
             await transport.aclose()
 
-    async def send(self, request: HttpRequest, *, timeout: timedelta, idempotent: bool = False) -> Received:
+    async def send(self, request: HttpRequest, *, timeout: timedelta, idempotent: bool | None = None) -> Received:
         """Send once, and again only where a redirect is followed. Raises a DeliveryError sorted by fate.
 
-        `idempotent` says that a repeat does no harm, whatever the method.
+        `idempotent` says whether a repeat does no harm; None leaves that to the method.
         """
         clock = asyncio.get_running_loop().time
         end = clock() + timeout.total_seconds()
@@ -141,12 +203,14 @@ class Client:
             request = self._redirected(request, received)
         raise PermanentError(f"{received.host} redirects in circles", status=received.status, cause="redirect circle")
 
-    async def _exchange(self, request: HttpRequest, seconds: float, idempotent: bool, *, redirected: bool) -> Received:
+    async def _exchange(
+        self, request: HttpRequest, seconds: float, idempotent: bool | None, *, redirected: bool
+    ) -> Received:
         host = _host(request.url)
         # Shorter than the whole, so that running out of time afterwards means the request had gone out.
         connect = min(self.options.connect_timeout.total_seconds(), max(seconds - 1, seconds / 2))
         request.extensions = {"timeout": {"connect": connect, "pool": connect, "read": seconds}}
-        idempotent = idempotent or request.method in IDEMPOTENT_METHODS
+        repeatable = request.method in IDEMPOTENT_METHODS if idempotent is None else idempotent
         response: httpx.Response | None = None
         headers: Mapping[str, str] = {}
         body, cut = b"", ""
@@ -159,7 +223,10 @@ class Client:
             raise
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             if response is None:
-                raise sort_error(error, host, idempotent=idempotent, redirected=redirected) from None
+                refused = _certificate_refused(error, host, self.options.client_certificate is not None)
+                if refused is not None:
+                    raise refused from None
+                raise sort_error(error, host, idempotent=repeatable, redirected=redirected) from None
             # The status is known, and it alone says what became of the delivery.
             cut = "the reply broke off"
         finally:

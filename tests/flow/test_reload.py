@@ -421,6 +421,8 @@ def test_what_waits_for_its_destination_is_made_by_the_version_it_was_routed_wit
     try:
         bench.post("early")
         eventually(lambda: len(bench.sink.requests) >= 2)
+        # A failure meanwhile would be retried by the usual policy, minutes later.
+        bench.relay.cli("lanes", "pause", "sink")
         bench.saved("forward.yaml", recipe("v2"), recipes_changed=["forward"])
         bench.saved("tables/marks.csv", "key,mark\nm,later\n", tables=["marks"])
         bench.saved("relay.yaml", relay_yaml(bench.sink), retries=["soon"])
@@ -428,6 +430,7 @@ def test_what_waits_for_its_destination_is_made_by_the_version_it_was_routed_wit
     finally:
         bench.sink.default = Answer(body={})
         bench.sink.requests.clear()
+        bench.relay.cli("lanes", "resume", "sink")
     # The first by its old version; of a table, as of a connection, there is only the newest.
     eventually(lambda: all({"early", "late"} <= bench.arrived(path).keys() for path in ("/one", "/two")), 30)
     assert (bench.arrived()["early"]["first"], bench.arrived()["early"]["mark"]) == ("v1", "later")

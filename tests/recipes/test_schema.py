@@ -106,8 +106,10 @@ def keys_of(one: Any, path: str) -> Iterator[tuple[str, Any]]:
     elif isinstance(one, dict):
         for name, key in one.get("properties", {}).items():
             yield f"{path}.{name}", key
+            # Not the mapping itself: a connector may well have a field that is called `properties`.
+            yield from keys_of(key, f"{path}.properties.{name}")
         for name, inner in one.items():
-            if name not in ("examples", "default"):
+            if name not in ("examples", "default", "properties"):
                 yield from keys_of(inner, f"{path}.{name}")
 
 
