@@ -162,6 +162,7 @@ def test_strangers_long_bodies_at_one_source_hold_up_no_other(relay: Relay) -> N
             {"Content_Type": "application/json; charset=utf-16"},
         ),
     ],
+    ids=["gzip", "utf-16"],
 )  # fmt: skip
 def test_a_packed_body_is_split_as_well(
     relay: Relay, sink: RecordingServer, body: bytes, headers: dict[str, str]
