@@ -54,11 +54,16 @@ def http_sink() -> Iterator[RecordingServer]:
 
 def find_sshd() -> str:
     """The path of sshd. Skips where there is none, but not in CI."""
-    found = shutil.which("sshd") or next(
-        (p for p in ("/usr/sbin/sshd", "/usr/local/sbin/sshd") if Path(p).exists()), None
+    return find_program("sshd", "openssh-server")
+
+
+def find_program(name: str, package: str) -> str:
+    """The path of a program that a Debian package brings. Skips where there is none, but not in CI."""
+    found = shutil.which(name) or next(
+        (path for folder in ("/usr/sbin", "/usr/local/sbin") if Path(path := f"{folder}/{name}").exists()), None
     )
     if found is None:
-        reason = "no sshd here: apt-get install openssh-server"
+        reason = f"no {name} here: apt-get install {package}"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)

@@ -7,23 +7,18 @@ anything else the script would ask for is an error.
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from typing import Any
-
-import pytest
 
 from relay.sources.config import SourceConfig
 from relay.sources.inbound import Inbound
 from relay.sources.presets import PRESETS
 from relay.sources.verify import Verifier
 from relay.sources.words import placed
+from tests.servers import find_program
 
-NODE = shutil.which("node")
 KEY = "a5ec7e70f7he0pera70r"
 URL = "https://relay.example.com/in/google-forms"
-
-pytestmark = pytest.mark.skipif(NODE is None, reason="Node isn't installed")
 
 STAND_INS = """
 const given = JSON.parse(require('fs').readFileSync(0, 'utf8'));
@@ -79,7 +74,7 @@ def run(**given: Any) -> dict[str, Any]:
     settings = {"properties": {"RELAY_KEY": KEY}, "responses": [], "statuses": [], "event": RESPONSE, **given}
     script = placed(PRESETS["google-forms"].script, URL, "${GOOGLE_FORMS_SECRET}")
     done = subprocess.run(
-        [str(NODE), "-e", STAND_INS + script + CALL],
+        [find_program("node", "nodejs"), "-e", STAND_INS + script + CALL],
         input=json.dumps(settings),
         capture_output=True,
         text=True,
