@@ -28,9 +28,9 @@ class Stages:
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
-    def of(
-        cls, workspace: Workspace, connections: Connections, store: Store, worker: str, decoded: DecodedEvents
-    ) -> Stages:
+    def of(cls, workspace: Workspace, connections: Connections, store: Store, worker: str) -> Stages:
+        # What was picked out of an event was looked up in this workspace's tables, and decoded as its sources say.
+        decoded = DecodedEvents()
         deliverer = Deliverer(workspace, store, worker, decoded, connections)
         batcher = Batcher(deliverer.preparer, connections, store, worker)
         return cls(workspace, Router(workspace, store, worker, decoded), deliverer, batcher)

@@ -36,7 +36,6 @@ from relay.errors import StoreError
 from relay.family import dead_neighbours
 from relay.in_force import ROUTE_BUNDLE, free, put_in_force
 from relay.lanes import LaneBroker, LaneMessage, machine
-from relay.memory import DecodedEvents
 from relay.messages import BATCH_ACTOR, DELIVER_ACTOR, ROUTE_ACTOR, BatchJob, DeliverJob, RouteJob
 from relay.recipes import Workspace
 from relay.recipes.reload import Changes
@@ -197,7 +196,6 @@ class Process:
         workspace = await self._reloader.begin()
         self._connections = Connections(workspace, Context(data_dir=self.settings.data))
         self._connections.warm()
-        self._decoded = DecodedEvents()
         self._leaving: list[Stages] = []
         self.stages = self._stages_of(workspace)
         await put_in_force(workspace, self._store)
@@ -207,7 +205,7 @@ class Process:
         self._tasks = [asyncio.create_task(self._keep_house()), asyncio.create_task(self._reloader.follow(self.take))]
 
     def _stages_of(self, workspace: Workspace) -> Stages:
-        return Stages.of(workspace, self._connections, self._store, self.broker.worker_id, self._decoded)
+        return Stages.of(workspace, self._connections, self._store, self.broker.worker_id)
 
     async def take(self, workspace: Workspace, before: Workspace, _: Changes) -> None:
         """Another workspace is in force. What is under way ends by the one it began with."""

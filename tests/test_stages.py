@@ -14,8 +14,8 @@ from relay.connections import Connections
 from relay.connector import Action, Call, ConnectionConfig, Connector, Context, Fields, Limit, Outgoing
 from relay.deliver import SentError, send_once
 from relay.errors import HoldError, Place, RetryableError
-from relay.model import Reply
-from relay.recipes import Connection, Workspace
+from relay.model import Event, Reply
+from relay.recipes import Connection, EventView, Workspace
 from relay.stages import Stages
 
 
@@ -117,6 +117,16 @@ async def test_a_refusal_of_outdated_credentials_is_tried_again_and_holds_nothin
     assert isinstance(again.value.error, RetryableError)
     assert "settings have changed since" in again.value.error.message
     assert again.value.error.status == 401
+
+
+async def test_what_was_picked_out_of_an_event_by_one_workspace_is_not_delivered_by_the_next() -> None:
+    """Its picks may come from a table, its body may be decoded as the source says: both may be others now."""
+    nobody: Any = SimpleNamespace()
+    old, new = (Stages.of(workspace(), connections(), nobody, "w") for _ in range(2))
+    event = Event("evt_1", "chat", "POST", "/in/chat", (), {}, b"{}", 0)
+    old.router._decoded.put(view := EventView(event, {}), uses=2)
+    assert new.deliverer.preparer.cached("evt_1") is None
+    assert old.deliverer.preparer.cached("evt_1") is view
 
 
 def stages() -> Stages:

@@ -72,9 +72,15 @@ def _feed(parser: DefusedXMLParser, document: bytes | str, builder: _Builder) ->
             raise BodyError(f"a tag of the body's XML has more than {_MAX_ATTRIBUTES} attributes")
         step = max(_STEP, unheard // 4)
         parser.feed(document[fed : fed + step])
+        # Newer parsers put off what they can't finish yet; what they haven't told would count as one long tag.
+        getattr(parser, "flush", _nothing)()
         fed += step
         if builder.heard != heard:
             heard, heard_at = builder.heard, fed
+
+
+def _nothing() -> None:
+    """Older parsers put nothing off."""
 
 
 def _root(value: Any) -> dict[str, Any]:
