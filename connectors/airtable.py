@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 from pydantic import Field, field_validator, model_validator
 
-from connectors.api import ApiAction, ApiConfig, ApiConnector, ApiRequest, Said
-from connectors.encode import to_json
-from connectors.vendor_words import HeaderSecret, one_line
+from connectors.common.api import ApiAction, ApiConfig, ApiConnector, ApiRequest, Said
+from connectors.common.encode import to_json
+from connectors.common.vendor_words import HeaderSecret, one_line
 from relay.connector import Call, Duration, Example, Fields, Limit
 from relay.errors import DeliveryError, PermanentError, UnknownOutcomeError
 from relay.http import HOLD_ON

@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 from pydantic import Field, field_validator
 
-from connectors.api import ApiAction, ApiConfig, ApiConnector, ApiRequest, Said
-from connectors.vendor_words import HeaderSecret, as_html, one_line
+from connectors.common.api import ApiAction, ApiConfig, ApiConnector, ApiRequest, Said
+from connectors.common.vendor_words import HeaderSecret, as_html, one_line
 from relay.connector import Call, Context, Example, Fields, Limit, secrets_in
 from relay.errors import DeliveryError, PermanentError
 from relay.http import HOLD_ON, Redactor, Sorting

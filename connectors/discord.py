@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 
 from pydantic import Field, SecretStr, field_validator
 
-from connectors.api import ApiAction, ApiConfig, ApiConnector, ApiRequest, Said
-from connectors.secret_url import PLACEHOLDER, SecretUrl, pieces_of
+from connectors.common.api import ApiAction, ApiConfig, ApiConnector, ApiRequest, Said
+from connectors.common.secret_url import PLACEHOLDER, SecretUrl, pieces_of
 from relay.connector import Call, Context, Example, Fields, Limit, secrets_in
 from relay.errors import DeliveryError, PermanentError
 from relay.http import Redactor, Sorting, retry_after

@@ -13,8 +13,8 @@ from typing import Any, ClassVar, cast
 
 from pydantic import Field, SecretStr, model_validator
 
-from connectors.api import ApiAction, ApiConfig, ApiConnector, ApiRequest
-from connectors.encode import to_json, to_text
+from connectors.common.api import ApiAction, ApiConfig, ApiConnector, ApiRequest
+from connectors.common.encode import to_json, to_text
 from relay.connector import Call, Example, Fields
 from relay.errors import PermanentError, RetryableError
 from relay.model import Reply

@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from connectors.api import ApiAction, ApiConfig, ApiConnector, ApiRequest, Said
-from connectors.http_config import wrong_header
+from connectors.common.api import ApiAction, ApiConfig, ApiConnector, ApiRequest, Said
+from connectors.common.plain import wrong_header
 from relay.connector import Call, Example, Fields, Limit
 from relay.errors import DeliveryError
 from relay.model import Reply

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from connectors.api import ApiAction, ApiConfig, ApiConnector, ApiRequest, Said
-from connectors.vendor_words import HeaderSecret, as_html, one_line
+from connectors.common.api import ApiAction, ApiConfig, ApiConnector, ApiRequest, Said
+from connectors.common.vendor_words import HeaderSecret, as_html, one_line
 from relay.connector import Call, Example, Fields, Limit
 from relay.errors import DeliveryError, PermanentError
 

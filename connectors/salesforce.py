@@ -14,12 +14,12 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from connectors.api import ApiAction, ApiConfig, ApiRequest, Said
-from connectors.encode import to_text
-from connectors.http_config import plain_url
-from connectors.oauth import OAuth
-from connectors.oauth_api import OAuthConnector
-from connectors.vendor_words import one_line
+from connectors.common.api import ApiAction, ApiConfig, ApiRequest, Said
+from connectors.common.encode import to_text
+from connectors.common.oauth import OAuth
+from connectors.common.oauth_api import OAuthConnector
+from connectors.common.plain import plain_url
+from connectors.common.vendor_words import one_line
 from relay.connector import Call, Example, Fields, Limit
 from relay.errors import DeliveryError, HoldError, PermanentError
 from relay.http import RETRY_ON, Received

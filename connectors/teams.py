@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
-from connectors.api import ApiAction, ApiConfig, ApiConnector, ApiRequest, Said
-from connectors.encode import to_json, to_text
-from connectors.http_config import plain_url
-from connectors.secret_url import SecretUrl, host_of, pieces_of, rest_of
+from connectors.common.api import ApiAction, ApiConfig, ApiConnector, ApiRequest, Said
+from connectors.common.encode import to_json, to_text
+from connectors.common.plain import plain_url
+from connectors.common.secret_url import SecretUrl, host_of, pieces_of, rest_of
 from relay.connector import Call, Context, Example, Fields, Limit, secrets_in
 from relay.errors import DeliveryError, PermanentError, UnknownOutcomeError
 from relay.http import HOLD_ON, Received, Redactor, Sorting

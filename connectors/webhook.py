@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from connectors.encode import to_json
-from connectors.http_config import plain_url, wrong_header
+from connectors.common.encode import to_json
+from connectors.common.plain import plain_url, wrong_header
 from relay import clock
 from relay.connector import Action, Call, ConnectionConfig, Connector, Context, Example, Fields, Outgoing, secrets_in
 from relay.errors import HoldError, PermanentError

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from connectors import append
-from connectors.append import Appended, Entry, append_all
+from connectors.files import append
+from connectors.files.append import Appended, Entry, append_all
 
 HEADER = b"n,text\n"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors import append
-from connectors.append import Appended, Entry, append_all
+from connectors.files import append
+from connectors.files.append import Appended, Entry, append_all
 from relay.errors import PermanentError, RetryableError, UnknownOutcomeError
 
 REPOSITORY = Path(__file__).parents[2]

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from connectors import whole
-from connectors.file import File
+from connectors.files import whole
+from connectors.files.connector import File
 from relay.connector import Call, Context
 from relay.errors import DeliveryError, HoldError, PermanentError
 from relay.model import Reply
@@ -191,7 +191,7 @@ async def test_a_folder_the_relay_may_not_write_holds_the_lane(outbox: Outbox, m
     def forbidden(*_: Any, **__: Any) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("connectors.append.folder_of", forbidden)
+    monkeypatch.setattr("connectors.files.append.folder_of", forbidden)
     assert isinstance(await outbox.refused("csv", path="x.csv", row={"a": 1}), HoldError)
 
 

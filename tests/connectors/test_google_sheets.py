@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from connectors.google_sheets import GoogleSheets
-from connectors.sheets_rows import cell, placed, runs
+from connectors.google_sheets.connector import GoogleSheets
+from connectors.google_sheets.rows import cell, placed, runs
 from relay.connector import Call, Context
 from relay.errors import DeliveryError, HoldError, PermanentError, RetryableError, UnknownOutcomeError
 from relay.model import Reply

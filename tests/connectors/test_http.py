@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from connectors.http import Http
+from connectors.http.connector import Http
 from relay.connector import Call, Context
 from relay.errors import DeliveryError, HoldError, PermanentError, RetryableError, UnknownOutcomeError
 from relay.model import Reply

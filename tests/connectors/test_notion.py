@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from connectors.notion import Notion
-from connectors.notion_limits import rich_text
+from connectors.notion.connector import Notion
+from connectors.notion.limits import rich_text
 from relay.connector import Call, Context
 from relay.errors import DeliveryError, HoldError, PermanentError, RetryableError, UnknownOutcomeError
 from relay.model import Reply

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import ValidationError
 
-from connectors.oauth import OAuth, TokenRedactor, Tokens
+from connectors.common.oauth import OAuth, TokenRedactor, Tokens
 from relay.connector import secrets_in
 from relay.errors import DeliveryError, HoldError, RetryableError
 from relay.http import Client, ClientOptions, Redactor
@@ -169,7 +169,7 @@ async def test_it_is_kept_until_shortly_before_its_end(
     expires_in: Any, later: float, fetched: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [1000.0]
-    monkeypatch.setattr("connectors.oauth.time", SimpleNamespace(monotonic=lambda: clock[0], time=time.time))
+    monkeypatch.setattr("connectors.common.oauth.time", SimpleNamespace(monotonic=lambda: clock[0], time=time.time))
     with RecordingServer(default=FakeOAuth(expires_in=expires_in)) as server:
         async with tokens_of(settings_for(server.url)) as tokens:
             await tokens.headers(TEN_SECONDS)

@@ -15,8 +15,8 @@ import psutil
 import pytest
 from pydantic import ValidationError
 
-from connectors import sftp as sftp_module
-from connectors.sftp import Sftp
+from connectors.sftp import connector as sftp_module
+from connectors.sftp.connector import Sftp
 from relay.connector import Call, Context
 from relay.errors import DeliveryError, HoldError, PermanentError, RetryableError
 from relay.model import Reply

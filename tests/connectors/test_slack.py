@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from slack_sdk import WebClient
 from slack_sdk.webhook import WebhookClient
 
-from connectors.slack import Slack, escaped
+from connectors.slack.connector import Slack, escaped
 from relay.connector import Call, Context
 from relay.errors import DeliveryError, HoldError, PermanentError, RetryableError, UnknownOutcomeError
 from relay.model import Reply

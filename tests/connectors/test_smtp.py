@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from connectors.smtp import Smtp
-from connectors.smtp_text import text_of
+from connectors.smtp.connector import Smtp
+from connectors.smtp.text import text_of
 from relay.connector import Call, Context
 from relay.errors import DeliveryError, HoldError, PermanentError, RetryableError, UnknownOutcomeError
 from relay.model import Reply
@@ -435,7 +435,7 @@ async def test_what_breaks_after_the_end_of_a_mail_is_unknown(server: MailServer
 async def test_what_breaks_after_the_mail_was_taken_is_a_delivery(
     server: MailServer, instead: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connectors.smtp_session._QUIT_SECONDS", 0.1)
+    monkeypatch.setattr("connectors.smtp.session._QUIT_SECONDS", 0.1)
     server.instead["QUIT"] = instead
     assert (await send(connection(server.port))).status == 250
 
