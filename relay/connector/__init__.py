@@ -3,10 +3,11 @@
 contract  Connector, Action and what they exchange
 fields    the base of what an admin writes: connections in relay.yaml, a step's `with`
 registry  which connectors are installed
+guide     what its page says beside that
 describe  a connector's documentation, made from its declaration
 """
 
-from relay.connector.contract import Action, Call, Connector, Context, Example, Outgoing
+from relay.connector.contract import Action, Call, Check, Connector, Context, Example, Outgoing
 from relay.connector.describe import describe, describe_all
 from relay.connector.fields import (
     ConnectionConfig,
@@ -19,21 +20,25 @@ from relay.connector.fields import (
     secrets_in,
     validated,
 )
+from relay.connector.guide import Guide, Trouble
 from relay.connector.registry import ENTRY_POINT_GROUP, connector_class, connector_names
 
 __all__ = [
     "ENTRY_POINT_GROUP",
     "Action",
     "Call",
+    "Check",
     "ConnectionConfig",
     "Connector",
     "Context",
     "Duration",
     "Example",
     "Fields",
+    "Guide",
     "Limit",
     "Outgoing",
     "Size",
+    "Trouble",
     "complaints",
     "connector_class",
     "connector_names",

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from relay.connector.fields import ConnectionConfig, Fields, validated
+from relay.connector.guide import Guide
 from relay.errors import ConfigError
 from relay.model import Reply
 
@@ -78,6 +79,18 @@ class Example:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What a harmless call found out about a connection.
+
+    found    one sentence: what was reached, and as whom
+    missing  what would keep deliveries from arriving, each with its remedy; empty where all is well
+    """
+
+    found: str
+    missing: tuple[str, ...] = ()
+
+
 class Action(ABC, Generic[ConfigT, FieldsT, OutgoingT]):
     """One thing a connector can do. An instance belongs to one connection.
 
@@ -88,6 +101,7 @@ class Action(ABC, Generic[ConfigT, FieldsT, OutgoingT]):
     idempotent  True where a repeat with the same idempotency key has no second effect
     batchable   True where many rows travel in one call: then `merged` is implemented
     row_fields  the fields of `with` that are rows: what differs in any other goes into a call of its own
+    max_rows    how many deliveries one call takes at most, as the destination says; 0 where it doesn't
     """
 
     name: ClassVar[str]
@@ -97,6 +111,7 @@ class Action(ABC, Generic[ConfigT, FieldsT, OutgoingT]):
     idempotent: ClassVar[bool] = False
     batchable: ClassVar[bool] = False
     row_fields: ClassVar[tuple[str, ...]] = ()
+    max_rows: ClassVar[int] = 0
 
     def __init__(self, connection: Connector[ConfigT]) -> None:
         self.connection = connection
@@ -126,9 +141,11 @@ class Connector(Generic[ConfigT]):
     """The code that speaks to one kind of destination. An instance is one connection.
 
     outdated  the connection's settings have changed since: only what is under way is still sent by it
+    guide     for its page: how to set it up, what its errors mean and who must act
     """
 
     outdated: bool = False
+    guide: ClassVar[Guide | None] = None
 
     name: ClassVar[str]
     summary: ClassVar[str]
@@ -140,6 +157,13 @@ class Connector(Generic[ConfigT]):
         self.config = config
         self.context = context
         self._actions = {action.name: action(self) for action in self.actions}
+
+    async def check(self, timeout: timedelta) -> Check:
+        """Make a harmless call, which writes nothing there: `relay connections test` prints what it found.
+
+        Raises a DeliveryError, NotImplementedError where the destination has no such call.
+        """
+        raise NotImplementedError
 
     async def aclose(self) -> None:
         """Let go of pooled connections. Called once, when the process stops or the connection's settings change."""
