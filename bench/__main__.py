@@ -15,7 +15,7 @@ import orjson
 from bench.processes import BenchError
 from bench.report import Bench, Row, machine, table
 
-MEASURES = ("accept", "endtoend", "lone", "idle", "isolation", "lanes", "start", "deliver", "language")
+MEASURES = ("accept", "endtoend", "lone", "idle", "isolation", "lanes", "start", "deliver", "language", "connectors")
 
 EXAMPLES = """
 measures:
@@ -28,6 +28,7 @@ measures:
   start      seconds to the first 202
   deliver    deliveries a CPU-second of the worker
   language   events routed and rendered a CPU-second, and what takes it
+  connectors events a CPU-second through http, webhook, google_sheets and sftp, beside the bare libraries
 
 examples:
   python -m bench                        everything, about ten minutes

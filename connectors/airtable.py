@@ -15,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from connectors.common.api import ApiAction, ApiConfig, ApiConnector, ApiRequest, Said
 from connectors.common.encode import to_json
 from connectors.common.vendor_words import HeaderSecret, one_line
-from relay.connector import Call, Duration, Example, Fields, Limit
+from relay.connector import Call, Check, Duration, Example, Fields, Limit
 from relay.errors import DeliveryError, PermanentError, UnknownOutcomeError
 from relay.http import HOLD_ON
 from relay.model import Reply
@@ -89,6 +89,7 @@ RecordsT = TypeVar("RecordsT", bound=RecordFields)
 class _Write(ApiAction[AirtableConfig, RecordsT]):
     batchable = True
     row_fields = _ROWS
+    max_rows = _MOST_RECORDS
 
     @classmethod
     def merged(cls, many: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -129,7 +130,7 @@ def _at_most_ten(rows: Sequence[Any]) -> None:
     if len(rows) > _MOST_RECORDS:
         # As Airtable's own refusal would: a batch that is too large is then sent in halves.
         raise PermanentError(
-            f"{len(rows)} records are too many for one call, which takes {_MOST_RECORDS}: set `batch: {{max: 10}}`",
+            f"{len(rows)} records are too many for one call, which takes {_MOST_RECORDS}",
             status=413,
             cause="too many records",
         )
@@ -200,6 +201,20 @@ class Airtable(ApiConnector[AirtableConfig]):
 
     async def credentials(self, timeout: timedelta, *, anew: bool = False) -> Mapping[str, str]:
         return {"authorization": f"Bearer {self.config.token.get_secret_value()}"}
+
+    async def check(self, timeout: timedelta) -> Check:
+        """https://airtable.com/developers/web/api/get-user-id-scopes, which tells scopes of OAuth's tokens only."""
+        said = await self.ask(ApiRequest("GET", self.config.base_url, "/v0/meta/whoami"), timeout)
+        body = said.body if isinstance(said.body, dict) else {}
+        if "id" not in body:
+            raise said.permanent("it doesn't say whose token it is; check base_url", "not the api")
+        who = one_line(body.get("email") or body["id"], self.sorting.redact)
+        scopes = body.get("scopes")
+        missing = ()
+        if isinstance(scopes, list) and "data.records:write" not in scopes:
+            missing = ("the token lacks the scope data.records:write: make one that has it",)
+        found = f"Airtable takes the token of {who}; whether it may write into {self.config.base} wasn't tried"
+        return Check(found, missing)
 
     def judge(self, said: Said) -> DeliveryError | None:
         status = said.status

@@ -160,8 +160,8 @@ class Batcher:
             await self._check(sending, connector)
             living = sending.living
             calls = _calls(connector, step, living)
-            if len(calls) > 1:
-                await self._split(sending, [calls[_common(connector, step, row)] for row in living])
+            if max(calls, default=1) > 1:
+                await self._split(sending, calls)
             elif living:
                 await self._call(sending, connector, step)
             else:
@@ -349,9 +349,22 @@ def _common(connector: Connector[Any], step: Step, row: _Row) -> bytes:
     return dumps({key: value for key, value in (row.fields or {}).items() if key not in apart})
 
 
-def _calls(connector: Connector[Any], step: Step, rows: Sequence[_Row]) -> dict[bytes, int]:
-    """The calls that the rows need, numbered from 1."""
-    return {common: number for number, common in enumerate(dict.fromkeys(_common(connector, step, r) for r in rows), 1)}
+def _calls(connector: Connector[Any], step: Step, rows: Sequence[_Row]) -> list[int]:
+    """For each row the call that it goes with, numbered from 1."""
+    most = connector.action_class(step.do).max_rows or len(rows)
+    calls: list[int] = []
+    number = 0
+    #: By what they have in common: the call that has room, and how many it holds.
+    open_now: dict[bytes, tuple[int, int]] = {}
+    for row in rows:
+        common = _common(connector, step, row)
+        call, held = open_now.get(common, (0, most))
+        if held == most:
+            number, held = number + 1, 0
+            call = number
+        open_now[common] = (call, held + 1)
+        calls.append(call)
+    return calls
 
 
 def _halved(rows: Sequence[Any]) -> list[int]:

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from relay.testing import Answer, Recorded, RecordingServer
+from tests.connectors.fake_airtable import FakeAirtable
 from tests.harness import Relay, eventually, relay_up, write_workspace
 
 HEADERS = {"X-Key": "k"}
@@ -240,6 +241,32 @@ def test_a_batch_that_is_refused_for_its_content_is_halved_until_the_bad_rows_ar
             assert len(calls) < 24
             keys = [r.headers["idempotency-key"] for r in sink.requests if r.path == "/rows"]
             assert len(set(keys)) == len(keys), "another call has another key"
+
+
+AIRTABLE = """
+recipe: Rows of a table that takes ten at a time
+catch: chat
+steps:
+  rows:
+    to: table
+    do: create
+    batch: {every: 1h, max: 25}
+    with: {table: Contacts, record: {Email: $.email, Rating: $.n}}
+"""
+
+
+def test_a_batch_is_cut_into_as_many_calls_as_the_destination_needs(tmp_path: Path) -> None:
+    fake = FakeAirtable()
+    with RecordingServer(fake.answer) as sink:
+        table = {"connector": "airtable", "base_url": sink.url, "allow_private": True, "base": fake.base}
+        workspace(tmp_path, sink, {"rows": AIRTABLE}, table={**table, "token": fake.token, "limit": {"rate": "50/s"}})
+        with relay_up(tmp_path) as relay:
+            for number in range(25):
+                accepted(relay, {"n": number, "email": f"p{number}@example.ac.uk"})
+            eventually(lambda: len(fake.rows) >= 25)
+            assert sorted(row["fields"]["Rating"] for row in fake.rows) == list(range(25)), "each once"
+            assert sorted(len(request.json()["records"]) for request in sink.requests) == [5, 10, 10]
+            eventually(lambda: {row["status"] for row in relay.rows("deliveries", "list")} == {"delivered"})
 
 
 def test_a_batch_that_fails_is_tried_again_as_it_was(tmp_path: Path) -> None:
