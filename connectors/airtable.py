@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from connectors.common.api import ApiAction, ApiConfig, ApiConnector, ApiRequest, Said
 from connectors.common.encode import to_json
 from connectors.common.vendor_words import HeaderSecret, one_line
+from connectors.guides.airtable import GUIDE
 from relay.connector import Call, Check, Duration, Example, Fields, Limit
 from relay.errors import DeliveryError, PermanentError, UnknownOutcomeError
 from relay.http import HOLD_ON
@@ -190,6 +191,7 @@ class Airtable(ApiConnector[AirtableConfig]):
 
     name = "airtable"
     summary = "Records of an Airtable base."
+    guide = GUIDE
     Config = AirtableConfig
     actions = (Create, Upsert)
     example: ClassVar[Mapping[str, Any]] = {
@@ -210,7 +212,7 @@ class Airtable(ApiConnector[AirtableConfig]):
             raise said.permanent("it doesn't say whose token it is; check base_url", "not the api")
         who = one_line(body.get("email") or body["id"], self.sorting.redact)
         scopes = body.get("scopes")
-        missing = ()
+        missing: tuple[str, ...] = ()
         if isinstance(scopes, list) and "data.records:write" not in scopes:
             missing = ("the token lacks the scope data.records:write: make one that has it",)
         found = f"Airtable takes the token of {who}; whether it may write into {self.config.base} wasn't tried"

@@ -18,7 +18,8 @@ from pydantic import Field, field_validator
 
 from connectors.common.api import ApiAction, ApiConfig, ApiConnector, ApiRequest, Said
 from connectors.common.vendor_words import HeaderSecret, as_html, one_line
-from relay.connector import Call, Context, Example, Fields, Limit, secrets_in
+from connectors.guides.azure_devops import GUIDE
+from relay.connector import Call, Check, Context, Example, Fields, Limit, Outgoing, secrets_in
 from relay.errors import DeliveryError, PermanentError
 from relay.http import HOLD_ON, Redactor, Sorting
 from relay.model import Reply
@@ -139,16 +140,13 @@ class CreateWorkItem(ApiAction[AzureDevOpsConfig, WorkItemFields]):
             method="POST",
             base_url=config.base_url,
             # The dollar is part of the route and must not be quoted; the type must be.
-            path=f"{self._place()}/_apis/wit/workitems/${quote(fields.type, safe='')}",
+            path=f"{place(self.config)}/_apis/wit/workitems/${quote(fields.type, safe='')}",
             kind="json",
             body=list(self._patch(fields, call)),
             query=query,
             content_type=_PATCH,
             tag=call.delivery_id if fields.tag_delivery and not fields.validate_only else "",
         )
-
-    def _place(self) -> str:
-        return f"/{quote(self.config.organization, safe='')}/{quote(self.config.project, safe='')}"
 
     async def send(self, outgoing: ApiRequest, call: Call) -> Reply:
         assert isinstance(outgoing, WorkItemRequest)
@@ -174,7 +172,7 @@ class CreateWorkItem(ApiAction[AzureDevOpsConfig, WorkItemFields]):
         return ApiRequest(
             method="POST",
             base_url=self.config.base_url,
-            path=f"{self._place()}/_apis/wit/wiql",
+            path=f"{place(self.config)}/_apis/wit/wiql",
             kind="json",
             body={"query": f"SELECT [System.Id] FROM WorkItems WHERE {where}"},  # noqa: S608 - quoted above
             query={"api-version": self.config.api_version},
@@ -212,6 +210,10 @@ class CreateWorkItem(ApiAction[AzureDevOpsConfig, WorkItemFields]):
             yield {"op": "add", "path": "/relations/-", "value": link}
 
 
+def place(config: AzureDevOpsConfig) -> str:
+    return f"/{quote(config.organization, safe='')}/{quote(config.project, safe='')}"
+
+
 def _title(text: str) -> str:
     title = " ".join(text.split())
     if not title:
@@ -229,6 +231,7 @@ class AzureDevOps(ApiConnector[AzureDevOpsConfig]):
 
     name = "azure_devops"
     summary = "Work items in Azure DevOps or on a Team Foundation Server."
+    guide = GUIDE
     Config = AzureDevOpsConfig
     actions = (CreateWorkItem,)
     example: ClassVar[Mapping[str, Any]] = {
@@ -247,6 +250,28 @@ class AzureDevOps(ApiConnector[AzureDevOpsConfig]):
 
     async def credentials(self, timeout: timedelta, *, anew: bool = False) -> Mapping[str, str]:
         return self._headers
+
+    async def check(self, timeout: timedelta) -> Check:
+        """Reads the project's types of work items: all that it takes is the scope that writing them includes."""
+        config = self.config
+        path, query = f"{place(config)}/_apis/wit/workitemtypes", {"api-version": config.api_version}
+        said = await self.ask(ApiRequest("GET", config.base_url, path, query=query), timeout)
+        listed = said.body.get("value") if isinstance(said.body, dict) else None
+        if not isinstance(listed, list):
+            raise said.permanent("that isn't the project's types of work items; check base_url", "not the api")
+        types = ", ".join(str(one.get("name")) for one in listed if isinstance(one, dict))
+        found = one_line(f"the token sees {config.organization}/{config.project}, with {types}", self.sorting.redact)
+        return Check(f"{found}; whether it may write wasn't tried")
+
+    async def rehearse(self, do: str | None, outgoing: Outgoing, call: Call) -> tuple[str, ...]:
+        """By validateOnly: the type's rules are applied and no work item is made."""
+        assert isinstance(outgoing, WorkItemRequest)
+        asked = replace(outgoing, query={**outgoing.query, "validateOnly": True}, tag="")
+        try:
+            await self.request(asked, call, idempotent=True)
+        except PermanentError as error:
+            return (error.message,)
+        return ()
 
     def judge(self, said: Said) -> DeliveryError | None:
         status, body = said.status, said.body

@@ -14,7 +14,9 @@ from pydantic import Field, SecretStr, field_validator
 
 from connectors.common.api import ApiAction, ApiConfig, ApiConnector, ApiRequest, Said
 from connectors.common.secret_url import PLACEHOLDER, SecretUrl, pieces_of
-from relay.connector import Call, Context, Example, Fields, Limit, secrets_in
+from connectors.common.vendor_words import one_line
+from connectors.guides.discord import GUIDE
+from relay.connector import Call, Check, Context, Example, Fields, Limit, secrets_in
 from relay.errors import DeliveryError, PermanentError
 from relay.http import Redactor, Sorting, retry_after
 from relay.model import JSON
@@ -185,6 +187,7 @@ def _too_long(text: Any, most: int, place: str) -> Iterator[str]:
 class Discord(ApiConnector[DiscordConfig]):
     name = "discord"
     summary = "Messages in Discord, by a channel's webhook."
+    guide = GUIDE
     Config = DiscordConfig
     actions = (Post,)
     example: ClassVar[Mapping[str, Any]] = {"connector": "discord", "webhook": "${DISCORD_WEBHOOK}"}
@@ -197,6 +200,16 @@ class Discord(ApiConnector[DiscordConfig]):
     def secret_path(self) -> str:
         found = _WEBHOOK.search(self.config.webhook.get_secret_value())
         return f"/{found[1]}/{found[2]}" if found else ""
+
+    async def check(self, timeout: timedelta) -> Check:
+        """A webhook may be looked at by whoever has its address."""
+        asked = ApiRequest("GET", self.config.base_url, "/webhooks", hidden=(), hidden_path=True)
+        said = await self.ask(asked, timeout)
+        body = said.body if isinstance(said.body, dict) else {}
+        if "channel_id" not in body:
+            raise said.permanent("that isn't a webhook; copy its address again", "discord answered no webhook")
+        name, channel = (one_line(body.get(key) or "?", self.sorting.redact) for key in ("name", "channel_id"))
+        return Check(f"Discord knows the webhook: {name}, which posts to the channel {channel}")
 
     def judge(self, said: Said) -> DeliveryError | None:
         body = said.body if isinstance(said.body, dict) else {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, cast
 
@@ -15,7 +16,8 @@ from pydantic import Field, SecretStr, model_validator
 
 from connectors.common.api import ApiAction, ApiConfig, ApiConnector, ApiRequest
 from connectors.common.encode import to_json, to_text
-from relay.connector import Call, Example, Fields
+from connectors.guides.ga4 import GUIDE
+from relay.connector import Call, Check, Example, Fields, Outgoing
 from relay.errors import PermanentError, RetryableError
 from relay.model import Reply
 
@@ -216,18 +218,10 @@ class Debug(_Collect):
 
     async def send(self, outgoing: ApiRequest, call: Call) -> Reply:
         reply = await super().send(outgoing, call)
-        messages = reply.body.get("validationMessages") if isinstance(reply.body, dict) else None
-        if not isinstance(messages, list):
-            raise RetryableError(
-                f"Google answered {reply.summary}, but nothing that its validation server says",
-                status=reply.status,
-                cause="not an answer of the validation server",
-                received=dict(reply.received),
-            )
+        messages = cast("Ga4", self.connection).faults(reply)
         if messages:
-            redact = cast("Ga4", self.connection).sorting.redact
             raise PermanentError(
-                f"Google finds fault with it: {redact('; '.join(_said(found) for found in messages[:3]))}",
+                f"Google finds fault with it: {'; '.join(messages[:3])}",
                 status=reply.status,
                 cause="refused by the validation server",
                 received=dict(reply.received),
@@ -245,6 +239,7 @@ def _said(found: Any) -> str:
 class Ga4(ApiConnector[Ga4Config]):
     name = "ga4"
     summary = "Events for Google Analytics 4, by the Measurement Protocol."
+    guide = GUIDE
     Config = Ga4Config
     actions = (SendEvent, Debug)
     example: ClassVar[Mapping[str, Any]] = {
@@ -252,6 +247,30 @@ class Ga4(ApiConnector[Ga4Config]):
         "measurement_id": "G-ABC123DEF4",
         "api_secret": "${GA4_API_SECRET}",
     }
+
+    async def check(self, timeout: timedelta) -> Check:
+        host = await self.client.reach(self.reach_url(), timeout)
+        return Check(
+            f"{host} can be reached; Google says 204 to a wrong api_secret too, so look into the property's realtime "
+            "report after the first event"
+        )
+
+    def faults(self, reply: Reply) -> tuple[str, ...]:
+        """What the validation server says, each on a line."""
+        messages = reply.body.get("validationMessages") if isinstance(reply.body, dict) else None
+        if not isinstance(messages, list):
+            raise RetryableError(
+                f"Google answered {reply.summary}, but nothing that its validation server says",
+                status=reply.status,
+                cause="not an answer of the validation server",
+                received=dict(reply.received),
+            )
+        return tuple(self.sorting.redact(_said(found)) for found in messages)
+
+    async def rehearse(self, do: str | None, outgoing: Outgoing, call: Call) -> tuple[str, ...]:
+        """By Google's validation server, which records nothing and doesn't look at api_secret."""
+        assert isinstance(outgoing, ApiRequest)
+        return self.faults(await self.request(replace(outgoing, path=Debug.path), call, idempotent=True))
 
     def secret_query(self) -> Mapping[str, str]:
         return {"api_secret": self.config.api_secret.get_secret_value()}

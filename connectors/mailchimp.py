@@ -14,8 +14,10 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from connectors.common.api import ApiAction, ApiConfig, ApiConnector, ApiRequest, Said
 from connectors.common.plain import wrong_header
-from relay.connector import Call, Example, Fields, Limit
-from relay.errors import DeliveryError
+from connectors.common.secret_url import PLACEHOLDER
+from connectors.guides.mailchimp import GUIDE
+from relay.connector import Call, Check, Example, Fields, Limit
+from relay.errors import DeliveryError, PermanentError
 from relay.model import Reply
 
 _DATA_CENTRE = re.compile(r"[a-z]{2,4}[0-9]{1,3}")
@@ -48,11 +50,17 @@ class MailchimpConfig(ApiConfig):
             raise ValueError("say either `api_key` or `oauth_token`")
         if wrong_header("Authorization", token.get_secret_value()):
             raise ValueError("the secret holds a line break or a character that headers can't carry")
-        if self.base_url == _HERE and not _DATA_CENTRE.fullmatch(self.centre):
+        # A key that isn't set yet has no end: the lane waits for it.
+        unset = PLACEHOLDER.fullmatch(token.get_secret_value()) and self.data_center is None
+        if self.base_url == _HERE and not unset and not _DATA_CENTRE.fullmatch(self.centre):
             raise ValueError(
                 "the key doesn't end with its data centre, as in `…-us6`; copy it whole, or say `data_center`"
             )
         return self
+
+    @property
+    def api_url(self) -> str:
+        return self.base_url.replace("{dc}", self.centre)
 
     @property
     def centre(self) -> str:
@@ -159,7 +167,7 @@ class UpsertMember(ApiAction[MailchimpConfig, MemberFields]):
         tags += [{"name": name, "status": "inactive"} for name in fields.remove_tags]
         return MemberRequest(
             "PUT",
-            self.config.base_url.replace("{dc}", self.config.centre),
+            self.config.api_url,
             f"/lists/{fields.list_id}/members/{subscriber_hash(fields.email)}",
             "json",
             person,
@@ -201,6 +209,7 @@ _REMEDIES = {
 class Mailchimp(ApiConnector[MailchimpConfig]):
     name = "mailchimp"
     summary = "People in Mailchimp audiences."
+    guide = GUIDE
     Config = MailchimpConfig
     actions = (UpsertMember,)
     example: ClassVar[Mapping[str, Any]] = {"connector": "mailchimp", "api_key": "0123456789abcdef-us6"}
@@ -212,6 +221,23 @@ class Mailchimp(ApiConnector[MailchimpConfig]):
             return {"authorization": f"Bearer {config.oauth_token.get_secret_value()}"}
         pair = f"relay:{config.api_key.get_secret_value()}"
         return {"authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+
+    def reach_url(self) -> str:
+        return self.config.api_url
+
+    async def check(self, timeout: timedelta) -> Check:
+        """https://mailchimp.com/developer/marketing/api/ping/"""
+        try:
+            said = await self.ask(ApiRequest("GET", self.config.api_url, "/ping"), timeout)
+        except PermanentError as error:
+            if error.status == 404:
+                raise PermanentError(
+                    f"{self.config.api_url} isn't Mailchimp's API; check base_url", status=404, cause="not the api"
+                ) from None
+            raise
+        if not isinstance(said.body, dict) or "health_status" not in said.body:
+            raise said.permanent("that isn't Mailchimp's ping; check base_url", "not the api")
+        return Check("Mailchimp takes the key; whether it knows a step's list_id is seen at the first delivery")
 
     def judge(self, said: Said) -> DeliveryError | None:
         status = said.status

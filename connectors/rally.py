@@ -14,7 +14,8 @@ from pydantic import Field, field_validator
 
 from connectors.common.api import ApiAction, ApiConfig, ApiConnector, ApiRequest, Said
 from connectors.common.vendor_words import HeaderSecret, as_html, one_line
-from relay.connector import Call, Example, Fields, Limit
+from connectors.guides.rally import GUIDE
+from relay.connector import Call, Check, Example, Fields, Limit
 from relay.errors import DeliveryError, PermanentError
 
 _NAME_CHARACTERS = 256
@@ -161,6 +162,7 @@ def _name(text: str) -> str:
 class Rally(ApiConnector[RallyConfig]):
     name = "rally"
     summary = "Defects, user stories and other artifacts in Rally (Agile Central)."
+    guide = GUIDE
     Config = RallyConfig
     actions = (Create,)
     example: ClassVar[Mapping[str, Any]] = {
@@ -171,6 +173,37 @@ class Rally(ApiConnector[RallyConfig]):
 
     async def credentials(self, timeout: timedelta, *, anew: bool = False) -> Mapping[str, str]:
         return {"zsessionid": self.config.api_key.get_secret_value(), "accept": "application/json"}
+
+    async def check(self, timeout: timedelta) -> Check:
+        """Whose key it is, and whether they see the connection's project."""
+        said = await self._read("/user", "UserName", timeout)
+        user = said.body.get("User") if isinstance(said.body, dict) else None
+        if not isinstance(user, dict):
+            raise said.permanent("it doesn't say whose key it is; check base_url", "not the api")
+        who = one_line(user.get("UserName") or user.get("_refObjectName") or "?", self.sorting.redact)
+        found = f"Rally takes the key of {who}"
+        missing: tuple[str, ...] = ()
+        project = self.config.project
+        if project is not None:
+            path = "/" + "/".join(str(project).split("/")[-2:])
+            try:
+                seen = await self._read(path, "Name", timeout)
+                name = seen.body.get("Project") if isinstance(seen.body, dict) else None
+                name = name.get("Name") if isinstance(name, dict) else None
+                found += f", who sees the project {one_line(name or path, self.sorting.redact)}"
+            except PermanentError:
+                missing = (f"there is no project {path}, or {who} doesn't see it: check `project`, and their rights",)
+        return Check(found, missing)
+
+    async def _read(self, path: str, fetch: str, timeout: timedelta) -> Said:
+        asked = ApiRequest(
+            "GET",
+            self.config.base_url,
+            f"/slm/webservice/v2.0{path}",
+            query={"fetch": fetch, "workspace": self.config.workspace},
+            hidden=("zsessionid",),
+        )
+        return await self.ask(asked, timeout)
 
     def judge(self, said: Said) -> DeliveryError | None:
         body = said.body if isinstance(said.body, dict) else {}

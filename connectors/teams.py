@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from pydantic import Field, field_validator, model_validator
 
@@ -18,7 +18,8 @@ from connectors.common.api import ApiAction, ApiConfig, ApiConnector, ApiRequest
 from connectors.common.encode import to_json, to_text
 from connectors.common.plain import plain_url
 from connectors.common.secret_url import SecretUrl, host_of, pieces_of, rest_of
-from relay.connector import Call, Context, Example, Fields, Limit, secrets_in
+from connectors.guides.teams import GUIDE
+from relay.connector import Call, Check, Context, Example, Fields, Limit, secrets_in
 from relay.errors import DeliveryError, PermanentError, UnknownOutcomeError
 from relay.http import HOLD_ON, Received, Redactor, Sorting
 from relay.model import Reply
@@ -158,13 +159,14 @@ class Post(ApiAction[TeamsConfig, MessageFields]):
         size = len(to_json(body))
         if size > _MAX_BYTES:
             raise _refused(f"it has {size} bytes, {_MAX_BYTES} are the most; cut its texts with `| truncate`")
-        base = self.config.base_url or host_of(self.config.webhook)
+        base = cast("Teams", self.connection).reach_url()
         return ApiRequest("POST", base, "", kind="json", body=body, hidden=(), hidden_path=True)
 
 
 class Teams(ApiConnector[TeamsConfig]):
     name = "teams"
     summary = "Messages in Microsoft Teams, by a workflow's webhook."
+    guide = GUIDE
     Config = TeamsConfig
     actions = (Post,)
     example: ClassVar[Mapping[str, Any]] = {"connector": "teams", "webhook": "${TEAMS_WEBHOOK}"}
@@ -178,6 +180,13 @@ class Teams(ApiConnector[TeamsConfig]):
 
     def secret_path(self) -> str:
         return rest_of(self.config.webhook)
+
+    def reach_url(self) -> str:
+        return self.config.base_url or host_of(self.config.webhook)
+
+    async def check(self, timeout: timedelta) -> Check:
+        host = await self.client.reach(self.reach_url(), timeout)
+        return Check(f"{host} can be reached; a workflow can't be tried without running it, so its address wasn't")
 
     def sorted(self, received: Received) -> Reply:
         reply = super().sorted(received)

@@ -9,6 +9,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,8 +17,20 @@ from pydantic import ConfigDict, Field, SecretStr, field_validator, model_valida
 
 from connectors.common.encode import to_json
 from connectors.common.plain import plain_url, wrong_header
+from connectors.guides.webhook import GUIDE
 from relay import clock
-from relay.connector import Action, Call, ConnectionConfig, Connector, Context, Example, Fields, Outgoing, secrets_in
+from relay.connector import (
+    Action,
+    Call,
+    Check,
+    ConnectionConfig,
+    Connector,
+    Context,
+    Example,
+    Fields,
+    Outgoing,
+    secrets_in,
+)
 from relay.errors import HoldError, PermanentError
 from relay.http import (
     HIDDEN,
@@ -232,6 +245,7 @@ class Webhook(Connector[WebhookConfig]):
     summary = (
         "Webhooks of your own, signed as Standard Webhooks says; receivers check them with its libraries or Svix's."
     )
+    guide = GUIDE
     Config = WebhookConfig
     actions = (Send,)
     example: ClassVar[Mapping[str, Any]] = {
@@ -246,6 +260,10 @@ class Webhook(Connector[WebhookConfig]):
         self.client = Client(
             ClientOptions(allow_private=config.allow_private, ca_file=config.ca_file, idle_seconds=context.idle_seconds)
         )
+
+    async def check(self, timeout: timedelta) -> Check:
+        host = await self.client.reach(self.config.url, timeout)
+        return Check(f"{host} can be reached; whether it takes the signature is seen at the first message")
 
     async def aclose(self) -> None:
         await self.client.aclose()

@@ -241,7 +241,8 @@ class Batcher:
     async def _call(self, sending: _Sending, connector: Connector[Any], step: Step) -> None:
         living = sending.living
         merged = connector.action_class(step.do).merged([row.fields or {} for row in living])
-        call = self._a_call(sending, step, sending.job.batch)
+        keys = tuple(row.delivery.idempotency_key for row in living)
+        call = replace(self._a_call(sending, step, sending.job.batch), rows=keys)
         reply, _ = await send_once(connector, step, connector.outgoing(step.do, merged, call), call)
         outcome = Outcome(Fate.DELIVERED, reply.summary, status=reply.status)
         rows = sending.ended

@@ -21,7 +21,7 @@ from relay.settings import Settings
 from tests.cli.grammar import commands, parse
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 OPERATING = ROOT / "docs" / "operating.md"
 
 #: A command at the start of a line of code, perhaps behind a prompt or a path, or in backticks within a sentence.
@@ -88,7 +88,7 @@ def test_each_command_has_its_row_and_a_line_that_calls_it(words: tuple[str, ...
 
 
 def test_no_row_names_a_command_that_is_gone() -> None:
-    rows = re.findall(r"^\| `relay ([a-z ]+)` \|", OPERATING.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `relay ([a-z -]+)` \|", OPERATING.read_text(), re.MULTILINE)
     assert {tuple(row.split()) for row in rows} == commands().keys()
 
 
@@ -142,10 +142,16 @@ def anchors(page: Path) -> set[str]:
 
 def test_every_page_is_in_the_index_and_in_the_readme() -> None:
     index, readme = (ROOT / "docs" / "README.md").read_text(), (ROOT / "README.md").read_text()
-    for page in (ROOT / "docs").glob("*.md"):
-        if page.name != "README.md":
-            assert f"({page.name})" in index
-            assert f"(docs/{page.name})" in readme
+    docs = ROOT / "docs"
+    # A folder's pages are in its own index.
+    pages = [
+        page
+        for page in [*docs.glob("*.md"), *docs.glob("*/README.md")]
+        if page.parent != docs or page.name != "README.md"
+    ]
+    for page in pages:
+        assert f"({page.relative_to(docs)})" in index
+        assert f"(docs/{page.relative_to(docs)})" in readme
 
 
 def logged() -> dict[str, set[str]]:

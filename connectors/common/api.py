@@ -6,8 +6,9 @@ A connector says how it proves who it is (`credentials`), and what an answer mea
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
 from urllib.parse import urlencode
@@ -16,7 +17,7 @@ from pydantic import Field, field_validator
 
 from connectors.common.encode import to_form, to_json, urlencoded
 from connectors.common.plain import plain_url
-from relay.connector import Action, Call, ConnectionConfig, Connector, Context, Fields, Outgoing, secrets_in
+from relay.connector import Action, Call, Check, ConnectionConfig, Connector, Context, Fields, Outgoing, secrets_in
 from relay.errors import DeliveryError, HoldError, PermanentError, RetryableError, UnknownOutcomeError
 from relay.http import (
     HIDDEN,
@@ -184,19 +185,54 @@ class ApiConnector(Connector[ConfigT]):
     async def request(self, outgoing: ApiRequest, call: Call, *, idempotent: bool = False) -> Reply:
         """Send it once; after a 401, once more with credentials made anew. Raises a DeliveryError sorted by fate."""
         repeatable = True if idempotent else None if self.puts_repeat else False
-        received = await self._sent(outgoing, call, idempotent=repeatable, anew=False)
-        if received.status == 401 and self.renews:
-            received = await self._sent(outgoing, call, idempotent=repeatable, anew=True)
-        return self.sorted(received)
+        return self.sorted(await self._answered(outgoing, call, idempotent=repeatable))
+
+    async def check(self, timeout: timedelta) -> Check:
+        """For vendors without a harmless call: whether the host is there, and where tokens are fetched, gives one."""
+        host = await self.client.reach(self.reach_url(), timeout)
+        if self.renews:
+            await self.credentials(timeout)
+            return Check(f"{host} can be reached, and a token was given; what the token may do wasn't tried")
+        return Check(f"{host} can be reached; it has no harmless call, so the credentials weren't tried")
+
+    def reach_url(self) -> str:
+        return self.config.base_url
+
+    async def ask(self, outgoing: ApiRequest, timeout: timedelta) -> Said:
+        """A harmless call and its answer, which is JSON. Raises a DeliveryError sorted by fate."""
+        call = Call("check", "check", timeout=timeout)
+        received = await self._answered(outgoing, call, idempotent=True)
+        said = self._said(received)
+        error = self.judge(said)
+        # What a delivery's answer would have to hold is no matter here.
+        if error is not None and not (200 <= said.status < 300 and isinstance(error, UnknownOutcomeError)):
+            raise error
+        sort_response(received, self.sorting)
+        if not isinstance(said.body, dict):
+            raise said.permanent("that isn't the API's answer; check base_url", "not the api")
+        return said
+
+    def _said(self, received: Received) -> Said:
+        body = decode(received.body, received.headers.get("content-type", ""))
+        return Said(received, body, received.record(self.sorting.redact))
 
     def sorted(self, received: Received) -> Reply:
-        body = decode(received.body, received.headers.get("content-type", ""))
-        error = self.judge(Said(received, body, received.record(self.sorting.redact)))
+        error = self.judge(self._said(received))
         if error is not None:
             raise error
         return sort_response(received, self.sorting)
 
+    async def _answered(self, outgoing: ApiRequest, call: Call, *, idempotent: bool | None) -> Received:
+        """Credentials and a repeat take their time from the attempt's."""
+        end = _end(call.timeout)
+        received = await self._sent(outgoing, call, idempotent=idempotent, anew=False)
+        if received.status == 401 and self.renews:
+            rest = replace(call, timeout=_until(end))
+            received = await self._sent(outgoing, rest, idempotent=idempotent, anew=True)
+        return received
+
     async def _sent(self, outgoing: ApiRequest, call: Call, *, idempotent: bool | None, anew: bool) -> Received:
+        end = _end(call.timeout)
         headers = {**base_headers(), **{name.lower(): value for name, value in outgoing.headers.items()}}
         if outgoing.kind:
             headers["content-type"] = outgoing.content_type or _CONTENT_TYPES[outgoing.kind]
@@ -207,10 +243,18 @@ class ApiConnector(Connector[ConfigT]):
         added = urlencode({name: self.secret_query()[name] for name in outgoing.hidden_query})
         query = "&".join(part for part in (query, added) if part)
         request = HttpRequest(outgoing.method, f"{path}?{query}" if query else path, headers, outgoing.content())
-        return await self.client.send(request, timeout=call.timeout, idempotent=idempotent)
+        return await self.client.send(request, timeout=_until(end), idempotent=idempotent)
 
     async def aclose(self) -> None:
         await self.client.aclose()
+
+
+def _end(timeout: timedelta) -> float:
+    return asyncio.get_running_loop().time() + timeout.total_seconds()
+
+
+def _until(end: float) -> timedelta:
+    return timedelta(seconds=max(end - asyncio.get_running_loop().time(), 0.001))
 
 
 class ApiAction(Action[ConfigT, FieldsT, ApiRequest], Generic[ConfigT, FieldsT]):

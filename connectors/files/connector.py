@@ -1,10 +1,11 @@
-"""Files in a folder of this machine: CSV and JSON Lines grow, JSON and XML are one file for each delivery."""
+"""Files in a folder of this machine: CSV, fixed width and JSON Lines grow, JSON and XML are a file each."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,10 +13,12 @@ from pydantic import Field
 
 from connectors.files.append import Appended, Entry, append_all
 from connectors.files.documents import JsonFields, JsonlFields, XmlFields
-from connectors.files.folder import safe_parts, sort_os_error
+from connectors.files.fixed import FixedFields
+from connectors.files.folder import look_at, safe_parts, sort_os_error
 from connectors.files.tabular import CsvFields, merged_rows, read_header
 from connectors.files.whole import Whole, write_whole
-from relay.connector import Action, Call, ConnectionConfig, Connector, Context, Example, Outgoing
+from connectors.guides.file import GUIDE
+from relay.connector import Action, Call, Check, ConnectionConfig, Connector, Context, Example, Outgoing
 from relay.errors import PermanentError, RetryableError
 from relay.model import Reply
 
@@ -136,6 +139,46 @@ class Jsonl(Action[FileConfig, JsonlFields, Addition]):
         return await _appended(self.connection, outgoing, call, "record", "records")
 
 
+class Fixed(Action[FileConfig, FixedFields, Addition]):
+    name = "fixed"
+    summary = "Append rows to a fixed-width file."
+    With = FixedFields
+    idempotent = True
+    batchable = True
+    row_fields = ("row", "rows")
+    examples = (
+        Example(
+            "Two columns",
+            {
+                "path": "students.txt",
+                "columns": [
+                    {"name": "STU_CODE", "width": 12},
+                    {"name": "AGE", "width": 3, "align": "right", "pad": "0"},
+                ],
+                "row": {"STU_CODE": "20159707/2", "AGE": 21},
+            },
+        ),
+    )
+
+    @classmethod
+    def merged(cls, many: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        return merged_rows(many, "row", "rows")
+
+    def prepare(self, fields: FixedFields, call: Call) -> Addition:
+        safe_parts(fields.path)
+        lines, form = fields.lines(), fields.format
+        entry = Entry(
+            call.idempotency_key,
+            lambda start: lines if start else form.mark + lines,
+            line_break=form.line_break.encode(form.encoding),
+            line_feed="\n".encode(form.encoding),
+        )
+        return Addition(fields.path, entry, len(fields.all_rows()), fields.preview())
+
+    async def send(self, outgoing: Addition, call: Call) -> Reply:
+        return await _appended(self.connection, outgoing, call, "row", "rows")
+
+
 class Json(Action[FileConfig, FileJsonFields, Whole]):
     name = "json"
     summary = "Write a JSON file of its own for the delivery; it appears whole or not at all."
@@ -172,9 +215,10 @@ class Xml(Action[FileConfig, FileXmlFields, Whole]):
 
 class File(Connector[FileConfig]):
     name = "file"
-    summary = "Files in a folder of this machine: CSV, JSON Lines, JSON and XML."
+    summary = "Files in a folder of this machine: CSV, fixed width, JSON Lines, JSON and XML."
     Config = FileConfig
-    actions = (Csv, Jsonl, Json, Xml)
+    guide = GUIDE
+    actions = (Csv, Fixed, Jsonl, Json, Xml)
     example: ClassVar[Mapping[str, Any]] = {"connector": "file", "folder": "outbox"}
 
     def __init__(self, config: FileConfig, context: Context) -> None:
@@ -212,6 +256,10 @@ class File(Connector[FileConfig]):
                         future.set_result(outcome)
         finally:
             del self._writers[path]
+
+    async def check(self, timeout: timedelta) -> Check:
+        async with asyncio.timeout(timeout.total_seconds()):
+            return await asyncio.to_thread(look_at, self.root)
 
     async def aclose(self) -> None:
         await asyncio.gather(*self._writers.values(), return_exceptions=True)

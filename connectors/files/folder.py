@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from relay.connector import Check
 from relay.errors import DeliveryError, HoldError, PermanentError, RetryableError
 
 #: The end of the names of our own files: `.chats.csv.relay` is the journal of `chats.csv`.
@@ -80,6 +81,26 @@ def folder_of(root: Path, parts: tuple[str, ...]) -> Iterator[int]:
         yield at
     finally:
         os.close(at)
+
+
+def look_at(root: Path) -> Check:
+    """Whether files can be written below `root`, without writing one. Raises a DeliveryError."""
+    try:
+        if root.exists() and not root.is_dir():
+            raise HoldError(f"{root} is no folder; set `folder` to one", cause="folder is a file")
+        above = next(folder for folder in (root, *root.parents) if folder.exists())
+    except OSError as error:
+        raise sort_os_error(error, root, ".") from error
+    missing = []
+    if not above.is_dir():
+        missing.append(f"{above} is no folder, so {root} can't be made; set `folder` to another")
+    elif not os.access(above, os.W_OK | os.X_OK):
+        missing.append(f"the relay's user may not write {above}; give it the right, such as by chown or chmod")
+    elif os.statvfs(above).f_bavail == 0:
+        missing.append(f"the disk of {above} is full; make room")
+    if above == root:
+        return Check(f"{root} is there", tuple(missing))
+    return Check(f"{root} isn't there yet and is made with the first file", tuple(missing))
 
 
 def open_regular(name: str, flags: int, folder: int) -> int:

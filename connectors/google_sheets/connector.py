@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar, TypeVar, cast
 
 from pydantic import Field, model_validator
 
+from connectors.common.vendor_words import one_line
 from connectors.google_sheets.api import Errand, SheetsApi
 from connectors.google_sheets.config import SheetsConfig
 from connectors.google_sheets.rows import Cell, Row, cells, column, placed, plain, rows_with, runs, with_value
 from connectors.google_sheets.tab import Headers, Missing, Tab
-from relay.connector import Action, Call, Context, Example, Fields, Outgoing
+from connectors.guides.google_sheets import GUIDE
+from relay.connector import Action, Call, Check, Context, Example, Fields, Outgoing
 from relay.errors import DeliveryError, PermanentError, RetryableError, UnknownOutcomeError
 from relay.model import Reply
 
@@ -147,9 +150,9 @@ class AppendRow(_Action[AppendFields, Append]):
         if fields.delivery_id_column is None:
             return Append(self.config.spreadsheet, fields, rows, key)
         ids = []
-        for number, row in enumerate(rows, 1):
+        for row, row_key in zip(rows, call.row_keys(len(rows)), strict=True):
             own = row.get(fields.delivery_id_column.strip()) if isinstance(row, dict) else None
-            ids.append(plain(own) if own not in (None, "") else key if len(rows) == 1 else f"{key}/{number}")
+            ids.append(plain(own) if own not in (None, "") else row_key)
         return Append(self.config.spreadsheet, fields, rows, key, tuple(ids))
 
     async def send(self, outgoing: Append, call: Call) -> Reply:
@@ -282,6 +285,7 @@ class GoogleSheets(SheetsApi):
         "Rows in a Google spreadsheet, by a service account. Share the spreadsheet with the account's address, and let "
         "nobody else append to it at the same time."
     )
+    guide = GUIDE
     Config = SheetsConfig
     actions = (AppendRow, UpdateRow, UpsertRow)
     example: ClassVar[Mapping[str, Any]] = {
@@ -293,3 +297,20 @@ class GoogleSheets(SheetsApi):
     def __init__(self, config: SheetsConfig, context: Context) -> None:
         super().__init__(config, context)
         self.headers: Headers = {}
+
+    async def check(self, timeout: timedelta) -> Check:
+        """Read the spreadsheet's title. Whether the account may write too, Google tells only who writes."""
+
+        def look(http: Any, errand: Errand) -> Any:
+            return http.fetch_sheet_metadata(self.config.spreadsheet, {"fields": "properties.title"})
+
+        try:
+            answer = await self.run(look, Call("check", "check", timeout=timeout), repeats=True)
+        except PermanentError as error:
+            if error.cause != "spreadsheet not found":
+                raise
+            raise PermanentError(
+                f"{error.message}, and share it with {self.email}, as Editor", status=404, cause=error.cause
+            ) from None
+        title = one_line(dict(answer).get("properties", {}).get("title") or "?", self.hiding)
+        return Check(f"the account opens {title}; to write, it has to be shared with {self.email} as Editor")

@@ -204,6 +204,16 @@ class HttpConfig(ConnectionConfig):
     success: Success | None = Field(
         None, description="What a 2xx answer has to say to be a delivery; any other is permanent."
     )
+    check: str | None = Field(
+        None,
+        pattern=r"^/[^?#\s\\]*$",
+        description="A path below base_url that `relay connections test` may GET, with the connection's auth: one that "
+        "changes nothing there, such as a whoami. Any 2xx answer is fine.",
+        examples=["/me"],
+    )
+    max_body: Size = Field(
+        10_000_000, ge=1, description="A longer body isn't sent: the delivery is dead at once, and a batch is halved."
+    )
     max_reply: Size = Field(1_000_000, ge=1, description="How much of a reply is read.")
 
     @field_validator("base_url")

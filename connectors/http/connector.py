@@ -6,6 +6,7 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any, ClassVar
 from urllib.parse import quote, quote_plus, unquote
@@ -14,10 +15,11 @@ from yarl import URL
 
 from connectors.common.encode import to_form, to_json, to_text, to_xml, urlencoded
 from connectors.common.plain import wrong_header
+from connectors.guides.http import GUIDE
 from connectors.http.config import HttpConfig
-from connectors.http.extras import Rules, Signer, TokenSource, client_options, judge
+from connectors.http.extras import Rules, Signer, TokenSource, check_size, client_options, encoded, judge
 from connectors.http.fields import RequestFields
-from relay.connector import Action, Call, Connector, Context, Example, Outgoing, secrets_in
+from relay.connector import Action, Call, Check, Connector, Context, Example, Outgoing, secrets_in
 from relay.errors import PermanentError
 from relay.http import (
     HIDDEN,
@@ -38,7 +40,6 @@ from relay.http import (
 from relay.model import Reply
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
-_CHARSET = re.compile(r"charset=\"?([\w.:-]+)", re.IGNORECASE)
 _CONTENT_TYPES = {
     "json": "application/json",
     "form": "application/x-www-form-urlencoded",
@@ -171,6 +172,7 @@ class Send(Action[HttpConfig, RequestFields, Request]):
                 raise PermanentError(f"the header {name} is set by the connection's auth", cause="header refused")
             headers[name.lower()] = text
         body, content = self._body(kind, fields, headers)
+        check_size(content, self.config.max_body)
         path = _safe_path(fields.path) if fields.path else ""
         query = urlencoded(fields.query) if fields.query else ""
         return Request(
@@ -196,7 +198,7 @@ class Send(Action[HttpConfig, RequestFields, Request]):
         if kind == "xml":
             return fields.xml, to_xml(fields.xml)
         if kind == "text":
-            return fields.text, _encoded(fields.text or "", headers["content-type"])
+            return fields.text, encoded(fields.text or "", headers["content-type"])
         return None, b""
 
     async def send(self, outgoing: Request, call: Call) -> Reply:
@@ -206,6 +208,17 @@ class Send(Action[HttpConfig, RequestFields, Request]):
         request = HttpRequest(outgoing.method, outgoing.url, outgoing.headers, outgoing.content)
         received = await self.connection.client.send(request, timeout=call.timeout, idempotent=self._repeatable)
         return sort_response(received, self.sorting)
+
+    async def look(self, path: str, timeout: timedelta) -> str:
+        """GET a path that changes nothing, and say what came."""
+        call = Call("check", "check", timeout=timeout)
+        request = self.prepare(RequestFields(method="GET", path=path), call)
+        # It isn't a delivery, whose key the API would keep.
+        request.headers.pop(self._idempotency_header, None)
+        received = await self._exchanged(request, call)
+        if received.status == 401 and self._tokens is not None:
+            received = await self._exchanged(request, call, anew=True)
+        return f"{received.host} answered GET {path} with {sort_response(received, self.sorting).summary}"
 
     async def _send_with_extras(self, outgoing: Request, call: Call) -> Reply:
         rules = outgoing.rules or Rules()
@@ -267,23 +280,10 @@ def _safe_path(path: str) -> str:
         raise refused("holds half a character") from None
 
 
-def _encoded(text: str, content_type: str) -> bytes:
-    charset = _CHARSET.search(content_type)
-    encoding = charset[1] if charset else "utf-8"
-    try:
-        return text.encode(encoding)
-    except LookupError:
-        raise PermanentError(
-            f"the content-type names an unknown charset {encoding!r}", cause="unknown charset"
-        ) from None
-    except UnicodeEncodeError as error:
-        bad = f"{error.object[error.start]!r} (U+{ord(error.object[error.start]):04X})"
-        raise PermanentError(f"{encoding} has no character {bad}", cause="unencodable character") from None
-
-
 class Http(Connector[HttpConfig]):
     name = "http"
     summary = "Any HTTP API: JSON, forms, XML or text."
+    guide = GUIDE
     Config = HttpConfig
     actions = (Send,)
     example: ClassVar[Mapping[str, Any]] = {
@@ -299,6 +299,17 @@ class Http(Connector[HttpConfig]):
         oauth2 = config.auth.oauth2 if config.auth is not None else None
         self.tokens = TokenSource(oauth2, options) if oauth2 is not None else None
         super().__init__(config, context)
+
+    async def check(self, timeout: timedelta) -> Check:
+        if self.config.check is not None:
+            action = self.action("request")
+            assert isinstance(action, Send)
+            return Check(await action.look(self.config.check, timeout))
+        host = await self.client.reach(self.config.base_url, timeout)
+        if self.tokens is not None:
+            await self.tokens.headers(timeout, anew=False)
+            return Check(f"{host} can be reached, and a token was given; name a path to GET under `check` to try it")
+        return Check(f"{host} can be reached; name a path to GET under `check` to have the credentials tried, too")
 
     async def aclose(self) -> None:
         if self.tokens is not None:

@@ -19,6 +19,7 @@ from relay.errors import DeliveryError, PermanentError, RetryableError, UnknownO
 from relay.http import Client, ClientOptions, Received, Redactor, retry_after
 from relay.model import Reply
 
+_CHARSET = re.compile(r"charset=\"?([\w.:-]+)", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"\{(" + "|".join(SIGNED) + r")\}")
 
 
@@ -90,6 +91,17 @@ def _written(ms: int, how: str) -> str:
     return str(ms if how == "milliseconds" else ms // 1000)
 
 
+def check_size(content: bytes, most: int) -> None:
+    if len(content) > most:
+        # 413, as the API itself would say it: a batch is then sent in halves.
+        raise PermanentError(
+            f"the body has {len(content):,} bytes, and the connection sends {most:,} at most: send less of the event, "
+            "say a smaller `max` under `batch`, or raise `max_body` if the API takes so much",
+            status=413,
+            cause="body too large",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What a step or its connection says about answers, beyond their status."""
@@ -150,6 +162,21 @@ def _same(value: Any, asked: Any) -> bool:
 def _short(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def encoded(text: str, content_type: str) -> bytes:
+    """In the charset that the content type names. Raises PermanentError."""
+    charset = _CHARSET.search(content_type)
+    encoding = charset[1] if charset else "utf-8"
+    try:
+        return text.encode(encoding)
+    except LookupError:
+        raise PermanentError(
+            f"the content-type names an unknown charset {encoding!r}", cause="unknown charset"
+        ) from None
+    except UnicodeEncodeError as error:
+        bad = f"{error.object[error.start]!r} (U+{ord(error.object[error.start]):04X})"
+        raise PermanentError(f"{encoding} has no character {bad}", cause="unencodable character") from None
 
 
 def client_options(config: HttpConfig, idle_seconds: float) -> ClientOptions:

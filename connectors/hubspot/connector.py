@@ -18,9 +18,10 @@ from connectors.common.encode import to_text
 from connectors.common.oauth import OAuth
 from connectors.common.oauth_api import OAuthConnector
 from connectors.common.vendor_words import HeaderSecret
+from connectors.guides.hubspot import GUIDE
 from connectors.hubspot.answers import judged
-from relay.connector import Call, Example, Fields, Limit
-from relay.errors import DeliveryError, PermanentError, RetryableError
+from relay.connector import Call, Check, Example, Fields, Limit
+from relay.errors import DeliveryError, HoldError, PermanentError, RetryableError
 from relay.http import HOLD_ON, RETRY_ON
 from relay.model import Reply
 
@@ -35,6 +36,9 @@ _PROPERTIES = Field(
     "list is joined by `;`, null is the empty text, which clears the property.",
     examples=[{"email": "ana@example.com", "firstname": "Ana"}],
 )
+
+
+_MAY_READ = "HubSpot takes the token, which may read contacts; whether it may write wasn't tried"
 
 
 class HubSpotConfig(ApiConfig):
@@ -162,12 +166,13 @@ class Upsert(ApiAction[HubSpotConfig, UpsertFields]):
     name = "upsert"
     summary = (
         "Create a record, or change it where it is there, by a property whose values are unique. "
-        "A batch is one request of at most 100 rows: say `max: 100`."
+        "A batch is cut into requests of at most 100 rows."
     )
     With = UpsertFields
     idempotent = True
     batchable = True
     row_fields = ("id", "properties", "rows")
+    max_rows = MAX_ROWS
     examples = (
         Example(
             "A contact", {"object": "contacts", "id": "ana@example.com", "properties": {"firstname": "Ana", "age": 36}}
@@ -229,6 +234,7 @@ class Upsert(ApiAction[HubSpotConfig, UpsertFields]):
 class HubSpot(OAuthConnector[HubSpotConfig]):
     name = "hubspot"
     summary = "HubSpot CRM: contacts, companies, deals, tickets and custom objects."
+    guide = GUIDE
     Config = HubSpotConfig
     actions = (Create, Update, Upsert)
     hold_on = HOLD_ON | {403}
@@ -242,6 +248,24 @@ class HubSpot(OAuthConnector[HubSpotConfig]):
         if self.config.token is not None:
             return {"authorization": f"Bearer {self.config.token.get_secret_value()}"}
         return await super().credentials(timeout, anew=anew)
+
+    async def check(self, timeout: timedelta) -> Check:
+        """Reads one contact. A token may be good for other records only, so a missing scope is told as such."""
+        try:
+            asked = ApiRequest("GET", self.config.base_url, _path(self.config, "contacts"), query={"limit": 1})
+            said = await self.ask(asked, timeout)
+        except PermanentError as error:
+            if error.cause != "hubspot wrote nothing":  # of a delivery; here the account has no contacts yet
+                raise
+            return Check(_MAY_READ)
+        except HoldError as error:
+            if error.cause != "hubspot MISSING_SCOPES":
+                raise
+            words = f"contacts can't be read, which only steps with contacts need: {error.message}"
+            return Check("HubSpot takes the token", (words,))
+        if not isinstance(said.body, dict) or "results" not in said.body:
+            raise said.permanent("that isn't HubSpot's list of contacts; check base_url", "not the api")
+        return Check(_MAY_READ)
 
     def judge(self, said: Said) -> DeliveryError | None:
         return judged(said, self.sorting)

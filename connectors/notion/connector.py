@@ -14,8 +14,9 @@ from pydantic import Field, field_validator, model_validator
 
 from connectors.common.api import ApiAction, ApiConfig, ApiConnector, ApiRequest, Said
 from connectors.common.vendor_words import HeaderSecret, one_line
+from connectors.guides.notion import GUIDE
 from connectors.notion.limits import check, rich_text
-from relay.connector import Call, Example, Fields, Limit
+from relay.connector import Call, Check, Example, Fields, Limit
 from relay.errors import DeliveryError, PermanentError
 from relay.http import HOLD_ON, RETRY_ON
 
@@ -170,6 +171,7 @@ class CreatePage(ApiAction[NotionConfig, PageFields]):
 class Notion(ApiConnector[NotionConfig]):
     name = "notion"
     summary = "Pages in Notion: rows of a database, or pages below a page."
+    guide = GUIDE
     Config = NotionConfig
     actions = (CreatePage,)
     example: ClassVar[Mapping[str, Any]] = {"connector": "notion", "token": "${NOTION_TOKEN}"}
@@ -179,6 +181,24 @@ class Notion(ApiConnector[NotionConfig]):
 
     async def credentials(self, timeout: timedelta, *, anew: bool = False) -> Mapping[str, str]:
         return {"authorization": f"Bearer {self.config.token.get_secret_value()}"}
+
+    async def check(self, timeout: timedelta) -> Check:
+        """https://developers.notion.com/reference/get-self"""
+        asked = ApiRequest(
+            "GET", self.config.base_url, "/v1/users/me", headers={"notion-version": self.config.version}
+        )  # fmt: skip
+        said = await self.ask(asked, timeout)
+        body = said.body if isinstance(said.body, dict) else {}
+        if body.get("object") != "user":
+            raise said.permanent("it doesn't say whose token it is; check base_url", "not the api")
+        bot = body.get("bot")
+        place = bot.get("workspace_name") if isinstance(bot, dict) else None
+        words = [str(body.get("name") or "an integration"), *([f"in {place}"] if place else [])]
+        who = one_line(" ".join(words), self.sorting.redact)
+        return Check(
+            f"Notion takes the token: {who}; it sees only pages and databases that it was added to under ••• → "
+            "Connections"
+        )
 
     def judge(self, said: Said) -> DeliveryError | None:
         status = said.status

@@ -6,68 +6,16 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 
 import asyncssh
-from pydantic import Field, SecretStr, field_validator, model_validator
 
-from relay.connector import ConnectionConfig, Duration
+from connectors.sftp.config import SftpConfig, as_list
+from connectors.sftp.hostkey import ALGORITHMS, pinned
 from relay.errors import DeliveryError, HoldError, PermanentError, RetryableError
 from relay.http import PrivateAddressError, open_socket, refusal
 
 #: A server that is gone without a word is noticed after three of these.
 _KEEPALIVE_SECONDS = 15
-
-
-class SftpConfig(ConnectionConfig):
-    host: str = Field(description="The server.", examples=["sftp.example.ac.uk"])
-    port: int = Field(22, ge=1, le=65535, description="Its port.")
-    username: str = Field(description="Who the relay is there.")
-    password: SecretStr | None = Field(None, description="The password, where the server wants one.")
-    private_key: SecretStr | None = Field(None, description="The private key's text, in OpenSSH or PEM form.")
-    passphrase: SecretStr | None = Field(None, description="What opens the private key.")
-    host_key: str | list[str] = Field(
-        description="The server's public key as `ssh-keyscan HOST` prints it, or the fingerprint `SHA256:…` of its "
-        "ed25519 key (of another kind where it has none). A list while the server changes its key."
-    )
-    folder: str = Field("", description="The folder there that paths start from; empty is the login's own.")
-    create_folders: bool = Field(False, description="Make folders that are not there.")
-    allow_private: bool = Field(False, description="Let it connect to private addresses (127.0.0.1, 10.…, …).")
-    connect_timeout: Duration = Field(timedelta(seconds=20), description="How long logging in may take.")
-
-    @field_validator("host_key")
-    @classmethod
-    def _can_be_read(cls, value: str | list[str]) -> str | list[str]:
-        if not _as_list(value):
-            raise ValueError("name at least one key")
-        for text in _as_list(value):
-            _pinned(text)
-        return value
-
-    @model_validator(mode="after")
-    def _some_way_in(self) -> SftpConfig:
-        if self.password is None and self.private_key is None:
-            raise ValueError("say password or private_key")
-        return self
-
-
-def _as_list(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
-
-
-def _pinned(text: str) -> tuple[str, str]:
-    """A fingerprint, and the kind of key where it is known. Takes a key, a known_hosts line or a fingerprint."""
-    words = text.split()
-    for index, word in enumerate(words):
-        if word.startswith("SHA256:"):
-            return word.rstrip("="), ""
-        if word.startswith("AAAA") and index:
-            try:
-                key = asyncssh.import_public_key(f"{words[index - 1]} {word}")
-            except asyncssh.KeyImportError:
-                break
-            return key.get_fingerprint(), words[index - 1]
-    raise ValueError("a host key looks like `ssh-ed25519 AAAA…`, or `SHA256:…`; `ssh-keyscan HOST` prints it")
 
 
 class _Client(asyncssh.SSHClient):
@@ -85,20 +33,10 @@ class _Client(asyncssh.SSHClient):
 #: The connection is of no more use. (A failed file operation is an SFTPError, and none of these.)
 CONNECTION_LOST = (asyncssh.DisconnectError, asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, OSError)
 
-#: Signature algorithms that prove a host key, by the kind of the key; in the order they are asked for.
-_ALGORITHMS = {
-    "ssh-ed25519": ("ssh-ed25519",),
-    "ssh-ed448": ("ssh-ed448",),
-    "ecdsa-sha2-nistp256": ("ecdsa-sha2-nistp256",),
-    "ecdsa-sha2-nistp384": ("ecdsa-sha2-nistp384",),
-    "ecdsa-sha2-nistp521": ("ecdsa-sha2-nistp521",),
-    "ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256"),
-}
-
 
 def _algorithms(kinds: list[str]) -> list[str]:
     """The pinned kinds first, because a server has keys of several; the others too, so that a wrong key is shown."""
-    return [name for kind in dict.fromkeys([*kinds, *_ALGORITHMS]) for name in _ALGORITHMS.get(kind, (kind,)) if name]
+    return [name for kind in dict.fromkeys([*kinds, *ALGORITHMS]) for name in ALGORITHMS.get(kind, (kind,)) if name]
 
 
 class SftpSession:
@@ -107,7 +45,7 @@ class SftpSession:
     def __init__(self, config: SftpConfig, idle_seconds: float) -> None:
         self.config = config
         self.idle_seconds = idle_seconds
-        pins = [_pinned(text) for text in _as_list(config.host_key)]
+        pins = [pinned(text) for text in as_list(config.host_key)]
         self._trusted = frozenset(print_ for print_, _ in pins)
         self._algorithms = _algorithms([kind for _, kind in pins])
         self._lock = asyncio.Lock()
@@ -210,8 +148,8 @@ class SftpSession:
             raise RetryableError(f"{config.host} didn't log us in in time", cause="connect timeout") from None
         except asyncssh.HostKeyNotVerifiable:
             raise HoldError(
-                f"{config.host} shows the host key {client.shown or 'of an unknown kind'}, which is not the one in "
-                "host_key; ask its owner before you change that",
+                f"the host key of {config.host} changed from {' or '.join(sorted(self._trusted))}, as pinned, to "
+                f"{client.shown or 'one of an unknown kind'}; ask its owner before you change host_key",
                 cause="host key is not the pinned one",
             ) from None
         except asyncssh.KeyExchangeFailed as error:

@@ -14,9 +14,10 @@ from pydantic import Field, model_validator
 from connectors.common.api import ApiAction, ApiConfig, ApiConnector, ApiRequest, Said
 from connectors.common.secret_url import SecretUrl, host_of, pieces_of, rest_of
 from connectors.common.vendor_words import HeaderSecret
+from connectors.guides.slack import GUIDE
 from connectors.slack.blocks import check_message
-from connectors.slack.errors import sort_api, sort_webhook
-from relay.connector import Call, Context, Example, Fields, Limit, secrets_in
+from connectors.slack.errors import sort_api, sort_webhook, whose_token
+from relay.connector import Call, Check, Context, Example, Fields, Limit, secrets_in
 from relay.errors import DeliveryError, PermanentError
 from relay.http import HOLD_ON, Redactor, Sorting
 
@@ -168,6 +169,7 @@ class PostMessage(ApiAction[SlackConfig, PostFields]):
 class Slack(ApiConnector[SlackConfig]):
     name = "slack"
     summary = "Messages in Slack, by an incoming webhook or a bot's token."
+    guide = GUIDE
     Config = SlackConfig
     actions = (Webhook, PostMessage)
     example: ClassVar[Mapping[str, Any]] = {
@@ -190,6 +192,22 @@ class Slack(ApiConnector[SlackConfig]):
 
     def secret_path(self) -> str:
         return rest_of(self.config.webhook) if self.config.webhook is not None else ""
+
+    def reach_url(self) -> str:
+        return host_of(self.config.webhook) if self.config.webhook is not None else self.config.base_url
+
+    async def check(self, timeout: timedelta) -> Check:
+        """A webhook can't be tried without posting; a bot's token can: https://docs.slack.dev/reference/methods/auth.test"""
+        found: list[str] = []
+        missing: tuple[str, ...] = ()
+        if self.config.token is not None:
+            answer = await self.ask(ApiRequest("POST", self.config.base_url, "/auth.test", kind="form"), timeout)
+            known, missing = whose_token(answer)
+            found.append(known)
+        if self.config.webhook is not None:
+            host = await self.client.reach(self.reach_url(), timeout)
+            found.append(f"{host} can be reached; the webhook can't be tried without posting")
+        return Check("; ".join(found), missing)
 
     def judge(self, said: Said) -> DeliveryError | None:
         # The Web API answers in JSON; a webhook in one word of plain text, but a workflow's webhook as the API does.

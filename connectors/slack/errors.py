@@ -135,3 +135,24 @@ def _sorted(said: Said, word: str) -> DeliveryError | None:
     if said.status >= 500:
         return None
     return said.permanent(f"{word}: {_PERMANENT[word]}" if word in _PERMANENT else word, cause)
+
+
+def whose_token(said: Said) -> tuple[str, tuple[str, ...]]:
+    """What auth.test tells of a bot's token, and what the token lacks: its scopes stand in a header."""
+    body = said.body if isinstance(said.body, dict) else {}
+    if body.get("ok") is not True:
+        raise said.retry("without Slack's `ok`", "slack answered without ok")
+    who = f"Slack takes the token: {_name(body.get('user'))} in {_name(body.get('team'))}"
+    header = said.header("x-oauth-scopes")
+    if header is None:
+        return who, ()
+    scopes = {scope.strip() for scope in header.split(",")}
+    if "chat:write" in scopes:
+        return who, ()
+    return who, (
+        "the token lacks the scope chat:write: give it to the app (OAuth & Permissions), and install it again",
+    )
+
+
+def _name(value: object) -> str:
+    return " ".join(str(value or "somebody").split())[:80]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict, Field, model_validator
 
+from connectors.guides.smtp import GUIDE
 from connectors.smtp.address import Mailbox, header_text, mailbox
 from connectors.smtp.config import SmtpConfig
 from connectors.smtp.message import Draft, Part, attachment, checked_headers, compose
-from connectors.smtp.session import Envelope, Server, Session, tls_context
-from relay.connector import Action, Call, Connector, Context, Example, Fields, Outgoing, secrets_in
+from connectors.smtp.session import Envelope, Server, Session
+from relay.connector import Action, Call, Check, Connector, Context, Example, Fields, Outgoing, secrets_in
 from relay.errors import HoldError, PermanentError
 from relay.http import Redactor
 from relay.model import Reply
@@ -200,6 +203,7 @@ class SendMail(Action[SmtpConfig, MailFields, Mail]):
 class Smtp(Connector[SmtpConfig]):
     name = "smtp"
     summary = "E-mail by SMTP"
+    guide = GUIDE
     Config = SmtpConfig
     actions = (SendMail,)
     example: ClassVar = {
@@ -214,12 +218,19 @@ class Smtp(Connector[SmtpConfig]):
         super().__init__(config, context)
         self._server: Server | None = None
 
+    async def check(self, timeout: timedelta) -> Check:
+        config = self.config
+        await Session(self.server()).look(timeout)
+        who = f"takes {config.username} and the password" if config.username else "asks for no login"
+        how = "unencrypted, as security: none says" if config.security == "none" else "encrypted"
+        return Check(f"{config.host}:{config.port_in_use} can be reached, {how}, and {who}")
+
     def server(self) -> Server:
         """Made when first needed: reading the certificates takes a while, and a wrong file holds the lane."""
         if self._server is None:
             config = self.config
             try:
-                context = tls_context(config.ca_file)
+                context = ssl.create_default_context(cafile=str(config.ca_file) if config.ca_file else None)
             except OSError as error:
                 message = f"the connection's ca_file {config.ca_file} can't be used: {error.strerror or error}"
                 raise HoldError(message, cause="ca_file can't be used") from None

@@ -10,10 +10,10 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Literal
 
 import aiosmtplib
@@ -76,10 +76,6 @@ class _Stage:
         self.ended = False
 
 
-def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(ca_file) if ca_file is not None else None)
-
-
 class Session:
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -88,13 +84,26 @@ class Session:
 
     async def send(self, envelope: Envelope, timeout: timedelta) -> Taken:
         """Raises a DeliveryError sorted by fate."""
+        async with self._logged_in(timeout) as client:
+            refused = await self._address(client, envelope)
+            return await self._hand_over(client, envelope.content, refused)
+
+    async def look(self, timeout: timedelta) -> None:
+        """Everything but a mail. Raises a DeliveryError sorted by fate."""
+        async with self._logged_in(timeout) as client:
+            self.stage.name = "NOOP"
+            said = await client.execute_command(b"NOOP")
+            self._expect(said.code, said.message)
+            await self._farewell(client)
+
+    @asynccontextmanager
+    async def _logged_in(self, timeout: timedelta) -> AsyncIterator[aiosmtplib.SMTP]:
         try:
             async with asyncio.timeout(timeout.total_seconds()):
                 client = await self._open()
                 await self._hello(client)
                 await self._log_in(client)
-                refused = await self._address(client, envelope)
-                taken = await self._hand_over(client, envelope.content, refused)
+                yield client
         except DeliveryError:
             raise
         except aiosmtplib.SMTPResponseException as error:
@@ -104,7 +113,13 @@ class Session:
         finally:
             if self._client is not None:
                 self._client.close()
-        return taken
+
+    async def _farewell(self, client: aiosmtplib.SMTP) -> None:
+        """Done already: whatever goes wrong from here on is of no matter."""
+        self.stage.name = "QUIT"
+        with suppress(aiosmtplib.SMTPException, OSError):
+            async with asyncio.timeout(_QUIT_SECONDS):
+                await client.quit()
 
     async def _open(self) -> aiosmtplib.SMTP:
         server = self.server
@@ -226,13 +241,7 @@ class Session:
         self.stage.name, self.stage.ended = "the end of the mail", True
         said = await client.execute_command(b".")
         self._expect(said.code, said.message)
-        self.stage.name = "QUIT"
-        try:
-            # Done already: whatever goes wrong from here on is of no matter.
-            async with asyncio.timeout(_QUIT_SECONDS):
-                await client.quit()
-        except (aiosmtplib.SMTPException, OSError):
-            pass
+        await self._farewell(client)
         return Taken(said.code, self._said(said.code, said.message), refused)
 
     @staticmethod

@@ -10,9 +10,11 @@ from datetime import timedelta
 from typing import Any, ClassVar, TypeVar
 
 from connectors.common.api import ApiAction, ApiConnector, ApiRequest, Said
+from connectors.common.vendor_words import one_line
+from connectors.guides.zendesk import GUIDE
 from connectors.zendesk.config import CommentFields, CreateFields, Properties, UpdateFields, ZendeskConfig
-from relay.connector import Call, Example, Fields
-from relay.errors import DeliveryError, PermanentError, RetryableError, UnknownOutcomeError
+from relay.connector import Call, Check, Example, Fields
+from relay.errors import DeliveryError, HoldError, PermanentError, RetryableError, UnknownOutcomeError
 from relay.model import Reply
 
 FieldsT = TypeVar("FieldsT", bound=Fields)
@@ -157,6 +159,7 @@ def _changed_since(error: RetryableError, call: Call) -> DeliveryError:
 class Zendesk(ApiConnector[ZendeskConfig]):
     name = "zendesk"
     summary = "Zendesk tickets and their comments."
+    guide = GUIDE
     Config = ZendeskConfig
     puts_repeat = False  # a change of a ticket adds a comment
     actions = (CreateTicket, AddComment, UpdateTicket)
@@ -174,6 +177,24 @@ class Zendesk(ApiConnector[ZendeskConfig]):
         assert config.api_token is not None
         pair = f"{config.email}/token:{config.api_token.get_secret_value()}"
         return {"authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+
+    async def check(self, timeout: timedelta) -> Check:
+        """Zendesk answers 200 to a stranger as well: as the anonymous user, who has no id."""
+        try:
+            said = await self.ask(ApiRequest("GET", self.config.base_url, "/api/v2/users/me.json"), timeout)
+        except HoldError as error:
+            if error.cause != "zendesk scope missing":
+                raise
+            return Check("Zendesk takes the token, which may not say whose it is; whether it may write wasn't tried")
+        user = _mapping(_mapping(said.body).get("user"))
+        name, role = (one_line(user.get(key) or "?", self.sorting.redact) for key in ("name", "role"))
+        if not user.get("id"):
+            given = "oauth_token" if self.config.oauth_token is not None else "email and api_token"
+            raise said.hold(f"Zendesk takes us for the anonymous user: check {given}", "zendesk anonymous")
+        missing: tuple[str, ...] = ()
+        if role == "end-user":
+            missing = (f"{name} is an end user: tickets take an agent; give another email, or make them an agent",)
+        return Check(f"Zendesk takes the credentials: {name}, {role}", missing)
 
     def judge(self, said: Said) -> DeliveryError | None:
         status = said.status

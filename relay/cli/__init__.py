@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 import relay.cli.check as check
+import relay.cli.connections as connections
 import relay.cli.dead as dead
 import relay.cli.deliveries as deliveries
 import relay.cli.doctor as doctor
@@ -48,6 +49,7 @@ app.add_typer(events.app, name="events")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(dead.app, name="dead")
 app.add_typer(lanes.app, name="lanes")
+app.add_typer(connections.app, name="connections")
 app.add_typer(recipes.app, name="recipes")
 senders.add_to(sources.app)
 app.add_typer(sources.app, name="sources")

@@ -83,6 +83,16 @@ def _outcome(result: TryResult) -> Iterator[Text]:
     if result.preview is not None:
         width = shutil.get_terminal_size((160, 24)).columns if out.is_terminal else 160
         yield from previews.shown(result.preview, result.fields or {}, width - len(_MARGIN) * 2)
+    yield from _live(result)
+
+
+def _live(result: TryResult) -> Iterator[Text]:
+    if result.unasked:
+        yield Text.assemble(("not asked:", "yellow"), f" {clean(result.unasked)}")
+    if result.found is not None and not result.found:
+        yield Text.assemble(("the destination says:", "green"), " nothing is wrong with it")
+    for words in result.found or ():
+        yield Text.assemble(("the destination says:", "bold red"), f" {clean(words)}")
 
 
 def _answer(recipe: Recipe, answer: TryAnswer) -> None:

@@ -49,12 +49,23 @@ def try_(
         list[str] | None, typer.Option("--reply", help="What a step's destination answers, STEP=FILE.json.")
     ] = None,
     step: Annotated[str | None, typer.Option("--step", help="Only this step.")] = None,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live",
+            help="Have destinations check it that can do so without doing anything: ga4, azure_devops. "
+            "[dim]Needs their secrets.[/]",
+        ),
+    ] = False,
     as_json: AsJson = False,
     recipes: Recipes = None,
     data: Data = None,
     redis_url: RedisUrl = None,
 ) -> None:
     """Show what a recipe would send for an event: method, URL, headers with secrets hidden, body, rows. Sends nothing.
+
+    With [bold]--live[/], Google Analytics' validation server and Azure DevOps (validateOnly) are asked what is wrong
+    with it; no event is recorded and no work item made. Nothing is sent to other destinations.
 
     [bold]relay try low-rated-chats[/]
     [bold]relay try low-rated-chats --event recipes/samples/chat-closed.json --step ticket[/]
@@ -78,6 +89,10 @@ def try_(
     if step is not None:
         only = [result for result in trial if result.step == step]
         trial = replace(trial, steps=only, answer=None)
+    if live:
+        from relay.cli.live import asked
+
+        trial = asked(found, workspace, tried, trial)
     if as_json:
         for row in _rows(trial):
             json_line(row)
@@ -85,7 +100,7 @@ def try_(
         from relay.cli import tried as words
 
         words.tell(found, trial, taken.about, whole=step is None)
-    if any(result.error for result in trial) or (trial.answer is not None and trial.answer.error):
+    if any(result.error or result.found for result in trial) or (trial.answer is not None and trial.answer.error):
         raise typer.Exit(WRONG)
 
 

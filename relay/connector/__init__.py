@@ -4,11 +4,13 @@ contract  Connector, Action and what they exchange
 fields    the base of what an admin writes: connections in relay.yaml, a step's `with`
 registry  which connectors are installed
 guide     what its page says beside that
-describe  a connector's documentation, made from its declaration
+describe  a connector's page, made from its declaration
+troubles  the kinds of failure that all connectors share
+pages     docs/connectors, made of both
 """
 
 from relay.connector.contract import Action, Call, Check, Connector, Context, Example, Outgoing
-from relay.connector.describe import describe, describe_all
+from relay.connector.describe import describe
 from relay.connector.fields import (
     ConnectionConfig,
     Duration,
@@ -43,7 +45,6 @@ __all__ = [
     "connector_class",
     "connector_names",
     "describe",
-    "describe_all",
     "nested_model",
     "secrets_in",
     "validated",

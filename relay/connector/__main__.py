@@ -1,7 +1,10 @@
-"""`python -m relay.connector > docs/connectors.md` renews the page after a declaration has changed."""
+"""`python -m relay.connector --write docs/connectors` renews the pages after a declaration has changed."""
 
-import sys
+import argparse
+from pathlib import Path
 
-from relay.connector.describe import describe_all
+from relay.connector.pages import shipped, write
 
-sys.stdout.write(describe_all())
+parser = argparse.ArgumentParser(prog="python -m relay.connector", description="Write the pages of the connectors.")
+parser.add_argument("--write", type=Path, required=True, metavar="FOLDER", help="where docs/connectors is")
+write(parser.parse_args().write, shipped())

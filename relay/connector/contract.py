@@ -37,6 +37,7 @@ class Call:
     idempotency_key  the same for every attempt of a delivery: send it wherever the destination can use it
     timeout          for the whole attempt
     moment           when the event was received: use it, not the clock, for what must not change over attempts
+    rows             of a call for several deliveries, each one's own key, in the order in which they were merged
     """
 
     delivery_id: str
@@ -44,6 +45,16 @@ class Call:
     attempt: int = 1
     timeout: timedelta = timedelta(seconds=30)
     moment: datetime | None = None
+    rows: tuple[str, ...] = ()
+
+    def row_keys(self, number: int) -> list[str]:
+        """A key for each of so many rows, the same however the deliveries are gathered into calls.
+
+        Where a delivery brings several rows, only the call as a whole has a key that stays.
+        """
+        if len(self.rows) == number:
+            return list(self.rows)
+        return [self.idempotency_key] if number == 1 else [f"{self.idempotency_key}/{row + 1}" for row in range(number)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +173,14 @@ class Connector(Generic[ConfigT]):
         """Make a harmless call, which writes nothing there: `relay connections test` prints what it found.
 
         Raises a DeliveryError, NotImplementedError where the destination has no such call.
+        """
+        raise NotImplementedError
+
+    async def rehearse(self, do: str | None, outgoing: Outgoing, call: Call) -> tuple[str, ...]:
+        """Have the destination check what would be sent, by a call of its own of which nothing comes: for `try --live`.
+
+        What it finds wrong, each in one line; empty where nothing is. Raises a DeliveryError where it can't be asked,
+        NotImplementedError where the destination has no such call.
         """
         raise NotImplementedError
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
@@ -13,8 +13,9 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from relay.connector.contract import Action, Connector
-from relay.connector.fields import SIZE_VALIDATOR, ConnectionConfig, nested_model
-from relay.connector.registry import connector_class, connector_names
+from relay.connector.fields import SIZE_VALIDATOR, Limit, nested_model
+from relay.connector.guide import Trouble, Who
+from relay.connector.registry import connector_class
 
 _WORDS: dict[Any, str] = {
     str: "text",
@@ -28,40 +29,113 @@ _WORDS: dict[Any, str] = {
     type(None): "nothing",
 }
 
-PAGE_HEAD = """# Connectors
+_WHO: dict[Who, str] = {
+    "nobody": "nobody",
+    "admin": "keeper of relay.yaml",
+    "author": "author of the recipe",
+    "vendor": "admin of the account there",
+    "operator": "operator",
+}
 
-Made from the connectors' own declarations: `relay connectors NAME` prints the same. A connection is an entry under
-`connections` in relay.yaml; a step names it with `to`, and what to do with `do`, which may be left out where the
-connector has one action. Every connection may also say `limit: {concurrency: 4, rate: 60/min}`.
-Durations and sizes carry their unit: `30s`, `5m`, `2h`, `1d`, `500KB`, `1MB`.
-"""
-
-
-def describe_all(names: list[str] | None = None) -> str:
-    """The whole page, in Markdown."""
-    return "\n".join([PAGE_HEAD, *(describe(name) for name in names or connector_names())])
+_FATES = {
+    "": "see left",
+    "retry": "tries again",
+    "hold": "holds the lane",
+    "dead": "dead letter",
+    "unknown": "outcome unknown",
+}
 
 
 def describe(connector: str | type[Connector[Any]]) -> str:
-    """One connector's section, in Markdown. Raises ConfigError where none has that name."""
+    """One connector's page, in Markdown. Raises ConfigError where none has that name."""
     found = connector_class(connector) if isinstance(connector, str) else connector
-    lines = [f"## {found.name}", "", found.summary, ""]
-    lines += _table("Connection key", found.Config, skip=set(ConnectionConfig.model_fields))
-    lines += ["", "```yaml", _yaml({"connections": {f"my-{found.name}": dict(found.example)}}), "```", ""]
+    return "\n".join([f"# {found.name}", "", sentence(found.summary), "", *_body(found)])
+
+
+def _body(found: type[Connector[Any]]) -> Iterator[str]:
+    guide = found.guide
+    if guide is not None:
+        yield from ("## Setting it up", "")
+        yield from (f"{number}. {step}" for number, step in enumerate(guide.setup, 1))
+        yield ""
+    yield from ("## The connection", "", "```yaml")
+    yield from (_yaml({"connections": {_named(found): _without_secrets(found)}}), "```", "")
+    yield from _table("key", found.Config, skip={"connector"})
+    yield ""
+    yield "## What a step can do"
+    yield ""
     for action in found.actions:
-        lines += _action(found, action)
-    return "\n".join(lines)
+        yield from _action(found, action)
+    if guide is not None:
+        yield from ("## When it is sent twice", "", guide.repeats, "")
+        if guide.limits:
+            yield from ("## Limits", "", *(f"- {one}" for one in guide.limits), "")
+        yield from ("## When it goes wrong", "")
+        yield f"[The index]({_SHARED}) explains the words of this table, and has the causes that connectors share."
+        yield ""
+        yield from troubles_table(guide.troubles)
+        for other in guide.also:
+            yield from (f"Those of [{other}]({other}.md#when-it-goes-wrong) can be met here too.", "")
+    if found.check is not Connector.check:
+        # Not run over several lines: it is quoted as a command.
+        yield from ("## Trying the connection", "", f"`relay connections test {_named(found)}`", "")
+        yield (guide.check if guide is not None else "") or _CHECK
+        yield ""
+    if guide is not None and guide.verified:
+        yield from ("## What this was tried against", "", guide.verified, "")
+
+
+_CHECK = "It makes a harmless call, which writes nothing there, and says in words what is missing."
+_SELDOM = ("ca_file", "allow_private", "limit")
+_SHARED = "README.md#when-it-goes-wrong"
+
+
+def sentence(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."
+
+
+def _named(connector: type[Connector[Any]]) -> str:
+    return f"my-{connector.name.replace('_', '-')}"
+
+
+def _without_secrets(found: type[Connector[Any]]) -> dict[str, Any]:
+    """The example, as it should be written: an example for tests may hold a secret in plain text."""
+    shown = dict(found.example)
+    for key, info in _rows(found.Config, ""):
+        value = shown.get(key)
+        if _words(info) == "secret" and isinstance(value, str) and not value.startswith("${"):
+            shown[key] = f"${{{found.name}_{key}}}".upper()
+    return shown
+
+
+def troubles_table(troubles: Sequence[Trouble]) -> list[str]:
+    if not troubles:
+        return ["It has no causes of its own.", ""]
+    rows = ["| cause | means | the relay | who acts | what they do |", "|---|---|---|---|---|"]
+    for one in troubles:
+        # A vendor's own name of an error has no comma in it.
+        causes = ", ".join(f"`{cause}`" for cause in one.cause.split(", "))
+        fate = " or ".join(_FATES[word] for word in one.fate.split(" or "))
+        cells = (causes, one.means, fate, _WHO[one.who], one.do)
+        rows.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
+    return [*rows, ""]
 
 
 def _action(connector: type[Connector[Any]], action: type[Action[Any, Any, Any]]) -> list[str]:
-    lines = [f"### {connector.name}: {action.name}", "", action.summary]
+    lines = [f"### {action.name}", "", sentence(action.summary)]
+    notes = []
+    if len(connector.actions) > 1:
+        notes.append(f"Say `do: {action.name}`.")
     if action.idempotent:
-        lines[-1] += " A repeat of the same delivery has no second effect."
+        notes.append("A repeat of the same delivery has no second effect.")
     if action.batchable:
-        lines[-1] += " Several deliveries can travel as one (`batch`)."
+        most = f", {action.max_rows} at most" if action.max_rows else ""
+        notes.append(f"Several deliveries can travel as one (`batch`{most}).")
+    if notes:
+        lines += ["", " ".join(notes)]
     lines += ["", *_table("`with` key", action.With), ""]
     for example in action.examples:
-        step: dict[str, Any] = {"to": f"my-{connector.name}"}
+        step: dict[str, Any] = {"to": _named(connector)}
         if len(connector.actions) > 1:
             step["do"] = action.name
         step["with"] = _plain(example.fields)
@@ -75,17 +149,38 @@ def _plain(value: Any) -> Any:
     return [_plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
+class _Dumper(yaml.SafeDumper):
+    """Texts of several lines as people write them."""
+
+
+def _text_node(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text.strip("\n") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text_node)
+
+
 def _yaml(value: Any) -> str:
-    return yaml.safe_dump(_plain(value), sort_keys=False, allow_unicode=True, width=110).rstrip()
+    return yaml.dump(_plain(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110).rstrip()
 
 
 def _table(title: str, model: type[BaseModel], skip: set[str] | None = None) -> list[str]:
     rows = [f"| {title} | value | default | meaning |", "|---|---|---|---|"]
     return rows + [
-        f"| `{key}` | {_cell(_words(info))} | {_default(info)} | {_cell(info.description or '')} |"
-        for key, info in _rows(model, "")
+        f"| `{key}` | {_cell(_words(info))} | {_default(info, key)} | {_cell(info.description or '')} |"
+        for key, info in sorted(_rows(model, ""), key=lambda row: _rank(model, row[0]))
         if key.partition(".")[0] not in (skip or set())
     ]
+
+
+def _rank(model: type[BaseModel], key: str) -> int:
+    """First what must be said, last what few need."""
+    name = key.partition(".")[0]
+    if name in _SELDOM:
+        return 2 + _SELDOM.index(name)
+    infos = (info for field, info in model.model_fields.items() if name in (field, info.alias))
+    return 0 if any(info.is_required() for info in infos) else 1
 
 
 def _cell(text: str) -> str:
@@ -98,7 +193,7 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]
         key = prefix + (info.alias or name)
         yield key, info
         inner = nested_model(info.annotation)
-        if inner is not None:
+        if inner is not None and inner is not Limit:
             yield from _rows(inner, f"{key}.")
 
 
@@ -123,16 +218,34 @@ def _type_words(annotation: Any) -> str:
     return _WORDS.get(annotation, "anything")
 
 
-def _default(info: FieldInfo) -> str:
+def _default(info: FieldInfo, key: str) -> str:
     if info.is_required():
-        return "required"
+        return "required there" if "." in key else "required"
     value = info.default
+    if isinstance(value, Limit):
+        said = ", ".join(f"{name}: {given}" for name, given in value.model_dump(exclude_none=True).items())
+        return f"`{{{said}}}`" if said else ""
     if value is None or isinstance(value, BaseModel) or info.default_factory is not None:
         return ""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, timedelta):
-        return f"`{value.total_seconds():g}s`"
+        return f"`{_duration(value)}`"
     if SIZE_VALIDATOR in info.metadata:
-        return f"`{value / 1e6:g}MB`"
+        return f"`{_size(value)}`"
     return f"`{value}`" if value not in ("", [], {}, ()) else ""
+
+
+def _duration(value: timedelta) -> str:
+    seconds = value.total_seconds()
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"
+
+
+def _size(value: int) -> str:
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("KiB", 1024), ("KB", 1000)):
+        if value >= size and value % size == 0:
+            return f"{value // size}{unit}"
+    return f"{value}B"

@@ -29,6 +29,7 @@ from httpx_aiohttp import AiohttpTransport
 from relay.errors import DeliveryError, HoldError, PermanentError
 from relay.http.guard import socket_factory
 from relay.http.outcome import IDEMPOTENT_METHODS, Received, sort_error
+from relay.http.reach import reach
 
 USER_AGENT = f"relay/{version('relay')}"
 MAX_REPLY_BYTES = 1_000_000
@@ -188,6 +189,12 @@ class Client:
         if self._transport is not None:
             transport, self._transport = self._transport, None
             await transport.aclose()
+
+    async def reach(self, url: str, timeout: timedelta) -> str:
+        """The host, once a connection stands; nothing is sent. Raises a DeliveryError that says why it doesn't."""
+        options = self.options
+        within = min(timeout, options.connect_timeout)
+        return await reach(url, within, _tls(options), allow_private=options.allow_private)
 
     async def send(self, request: HttpRequest, *, timeout: timedelta, idempotent: bool | None = None) -> Received:
         """Send once, and again only where a redirect is followed. Raises a DeliveryError sorted by fate.

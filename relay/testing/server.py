@@ -44,14 +44,15 @@ class Answer:
 
     delay_seconds  how long it takes before it does
     instead        what it does in place of an answer: close or reset the connection, never answer, answer garbage,
-                   or break off half-way through the body
+                   break off half-way through the body, or reset when half of the request's body has come (`half`; not
+                   from a function, which is asked when the request is whole)
     """
 
     status: int = 200
     body: bytes | str | dict[str, Any] | list[Any] = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     delay_seconds: float = 0
-    instead: Literal["", "close", "reset", "hang", "garbage", "break off"] = ""
+    instead: Literal["", "close", "reset", "hang", "garbage", "break off", "half"] = ""
 
 
 class RecordingServer:
@@ -139,7 +140,10 @@ class RecordingServer:
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Read one request and answer it; False where the connection ends."""
         request = _parsed(await reader.readuntil(b"\r\n\r\n"))
-        body = await reader.readexactly(int(request.headers.get("content-length", "0")))
+        size = int(request.headers.get("content-length", "0"))
+        planned = self._answers[0] if self._answers else self.by_path.get(request.path, self.default)
+        half = isinstance(planned, Answer) and planned.instead == "half"
+        body = await reader.readexactly(size // 2 if half else size)
         self.requests.append(Recorded(request.method, request.target, request.headers, body))
         answer = self._answers.popleft() if self._answers else self.by_path.get(request.path, self.default)
         if not isinstance(answer, Answer):
@@ -196,7 +200,7 @@ async def _misbehave(answer: Answer, writer: asyncio.StreamWriter) -> None:
         whole = _written(Answer(answer.status, answer.body, answer.headers), head_only=False)
         writer.write(whole[: -max(1, len(answer.body) // 2)])
         await writer.drain()
-    elif answer.instead == "reset":
+    elif answer.instead in ("reset", "half"):
         made: socket.socket = writer.get_extra_info("socket")
         made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()

@@ -26,10 +26,14 @@ class FakeAirtable:
     base: str = "appFake1"
     tables: tuple[str, ...] = ("Contacts", "A/B & ç")
     rows: list[dict[str, Any]] = field(default_factory=list)
+    scopes: tuple[str, ...] = ()
 
     def answer(self, request: Recorded) -> Answer:
         if request.headers.get("authorization") != f"Bearer {self.token}":
             return refused(401, "AUTHENTICATION_REQUIRED", "Authentication required")
+        if request.method == "GET" and request.target == "/v0/meta/whoami":
+            # A personal access token's scopes aren't told.
+            return Answer(200, {"id": "usrAna", **({"scopes": list(self.scopes)} if self.scopes else {})})
         parts = urlsplit(request.target).path.split("/")
         if len(parts) != 4 or parts[1] != "v0":
             return refused(404, "NOT_FOUND")

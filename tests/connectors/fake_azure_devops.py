@@ -62,6 +62,12 @@ class FakeAzureDevOps:
         raw = urlsplit(request.target).path.split("/")
         if request.method == "POST" and raw[3:] == ["_apis", "wit", "wiql"]:
             return self._found(request.json())
+        if request.method == "GET" and raw[3:] == ["_apis", "wit", "workitemtypes"]:
+            if [unquote(part) for part in raw[1:3]] != [self.organization, self.project]:
+                message = f"TF200016: The following project does not exist: {unquote(raw[2])}."
+                return refused(404, "ProjectDoesNotExistWithNameException", message)
+            assert dict(request.query) == {"api-version": "7.1"}
+            return Answer(200, {"count": len(_TYPES), "value": [{"name": name} for name in sorted(_TYPES)]})
         if request.method != "POST" or len(raw) != 7 or raw[3:6] != ["_apis", "wit", "workitems"]:
             return refused(404, "HttpException", "The resource cannot be found.")
         organization, project, kind = unquote(raw[1]), unquote(raw[2]), raw[6]

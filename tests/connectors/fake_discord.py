@@ -29,12 +29,14 @@ class FakeDiscord:
 
     def __call__(self, request: Recorded) -> Answer:
         _, _, *path = request.path.split("/")
-        if request.method != "POST" or request.path.split("/")[:2] != ["", "webhooks"] or len(path) != 2:
+        if request.method not in ("GET", "POST") or request.path.split("/")[:2] != ["", "webhooks"] or len(path) != 2:
             return _error(404, 0, "404: Not Found")
         if path[0] != WEBHOOK_ID:
             return _error(404, 10015, "Unknown Webhook")
         if path[1] != TOKEN:
             return _error(401, 50027, "Invalid Webhook Token")
+        if request.method == "GET":
+            return Answer(200, {"id": WEBHOOK_ID, "type": 1, "name": "Relay", "channel_id": "7", "token": TOKEN})
         return self._executed(request, dict(request.query))
 
     def _executed(self, request: Recorded, query: dict[str, str]) -> Answer:

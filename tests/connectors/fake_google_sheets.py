@@ -265,7 +265,7 @@ class FakeGoogle(FakeAccount):
             }
             for index, tab in enumerate(self.tabs)
         ]
-        return {"sheets": sheets}
+        return {"properties": {"title": "Chats of 2026"}, "sheets": sheets}
 
     def _change(self, where: str, query: Any, body: dict[str, Any]) -> dict[str, Any]:
         self._known(body, "requests")

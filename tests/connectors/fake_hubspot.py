@@ -34,7 +34,8 @@ class FakeHubSpot:
     writes   how often a record was written
     """
 
-    def __init__(self, *, token: str = TOKEN, partial: bool = False) -> None:
+    def __init__(self, *, token: str = TOKEN, partial: bool = False, reads: bool = True) -> None:
+        self.reads = reads
         self.token = token
         self.partial = partial
         self.records: dict[str, dict[str, dict[str, str]]] = {name: {} for name in KNOWN}
@@ -49,6 +50,12 @@ class FakeHubSpot:
     def _answer(self, request: Recorded) -> Answer:
         if request.headers.get("authorization") != f"Bearer {self.token}":
             raise RefusedError(401, "INVALID_AUTHENTICATION", "Authentication credentials not found.")
+        if request.method == "GET" and request.target == "/crm/v3/objects/contacts?limit=1":
+            if self.reads:
+                return Answer(200, {"results": list(self.records["contacts"].values())[:1]})
+            lacks = [{"message": "x", "context": {"requiredGranularScopes": ["crm.objects.contacts.read"]}}]
+            words = "This app hasn't been granted all required scopes to make this call."
+            raise RefusedError(403, "MISSING_SCOPES", words, errors=lacks)
         if request.headers.get("content-type", "").partition(";")[0] != "application/json":
             return Answer(415, b"")
         prefix, _, rest = urlsplit(request.target).path.partition("/objects/")

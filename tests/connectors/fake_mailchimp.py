@@ -46,6 +46,8 @@ class FakeMailchimp:
             secret = b64decode(secret).decode().partition(":")[2]
         if secret != {"Basic": KEY, "Bearer": OAUTH}.get(kind):
             return problem(401, "API Key Invalid", "Your API key may be invalid")
+        if request.method == "GET" and request.target == "/3.0/ping":
+            return Answer(200, {"health_status": "Everything's Chimpy!"})
         found = re.fullmatch(r"/3\.0/lists/(\w+)/members/([0-9a-f]{32})(/tags)?", request.path)
         if found is None or found[1] != LIST:
             return problem(404, "Resource Not Found", "The requested resource could not be found.")

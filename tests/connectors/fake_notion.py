@@ -53,6 +53,9 @@ class FakeNotion:
         if not version:
             message = "Notion-Version header failed validation: Notion-Version header should be defined"
             return refused(400, "missing_version", f"{message}, instead was `undefined`.")
+        if request.method == "GET" and request.target == "/v1/users/me":
+            bot = {"owner": {"type": "workspace", "workspace": True}, "workspace_name": "Acme"}
+            return Answer(200, {"object": "user", "id": "16d84278", "name": "Relay", "type": "bot", "bot": bot})
         if request.method != "POST" or request.target != "/v1/pages":
             return refused(400, "invalid_request_url", "Invalid request URL.")
         if request.headers.get("content-type", "").partition(";")[0] != "application/json":

@@ -33,6 +33,8 @@ class FakeRally:
         if "cookie" in request.headers or request.headers.get("zsessionid") != self.api_key:
             return Answer(401, result("OperationResult", "Not authorized to perform action: Invalid key"))
         path = urlsplit(request.target).path
+        if request.method == "GET":
+            return self._read(path.removeprefix(_PREFIX[:-1]))
         kind = path.removeprefix(_PREFIX).removesuffix("/create")
         if not path.startswith(_PREFIX) or not path.endswith("/create") or request.method not in ("POST", "PUT"):
             return Answer(404, result("OperationResult", "Cannot find the resource"))
@@ -43,6 +45,13 @@ class FakeRally:
         if dict(request.query).get("workspace", "/workspace/1") != "/workspace/1":
             return Answer(200, result("OperationResult", "Could not read: workspace does not exist"))
         return self._created(_TYPES[kind], request.json())
+
+    def _read(self, path: str) -> Answer:
+        if path == "/user":
+            return Answer(200, {"User": {"_ref": "https://rally/user/1", "Errors": [], "UserName": "ana@example.com"}})
+        if path == self.project:
+            return Answer(200, {"Project": {"_ref": f"https://rally{path}", "Errors": [], "Name": "Portal"}})
+        return Answer(200, result("OperationResult", "Cannot find object to read"))
 
     def _created(self, kind: str, body: Any) -> Answer:
         if not isinstance(body, dict) or [name.lower() for name in body] != [kind.lower()]:

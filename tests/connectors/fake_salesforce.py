@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -9,6 +11,7 @@ from relay.testing.server import Answer, Recorded
 from tests.connectors.fake_oauth import FakeOAuth
 
 KNOWN = {"Lead": {"LastName", "Company", "Ref__c", "Score__c"}, "Course__c": {"Name", "Code__c"}}
+HALTED = "PROCESSING_HALTED"
 EXTERNAL = {"Lead": "Ref__c", "Course__c": "Code__c"}
 REQUIRED = {"Lead": {"LastName"}, "Course__c": set[str]()}
 
@@ -24,6 +27,8 @@ class FakeSalesforce:
         self.tokens = FakeTokens(audience="https://login.salesforce.com", subject="ana@example.com", expires_in=None)
         self.records: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in KNOWN}
         self.writes = 0
+        self.remaining = 14998
+        self.userinfo = True
 
     def __call__(self, request: Recorded) -> Answer:
         if request.path == FakeTokens.path:
@@ -31,10 +36,14 @@ class FakeSalesforce:
         token = request.headers.get("authorization", "")
         if token != f"Bearer {self.tokens.token}":
             return _error(401, "INVALID_SESSION_ID", "Session expired or invalid")
+        if request.method == "GET":
+            return self._told(request)
         if not request.headers.get("content-type", "").startswith("application/json"):
             return _error(415, "UNSUPPORTED_MEDIA_TYPE", "Content-Type header specified is not supported")
         parts = urlsplit(request.target).path.removeprefix("/services/data/v62.0/").split("/")
         match (request.method, *parts):
+            case ("POST", "composite"):
+                return self._composite(request)
             case ("POST", "sobjects", kind) if kind in KNOWN:
                 return self._created(kind, request.json())
             case ("PATCH", "sobjects", kind, key) if kind in KNOWN:
@@ -44,6 +53,62 @@ class FakeSalesforce:
             case ("PATCH", "composite", "sobjects", kind, by) if EXTERNAL.get(kind) == by:
                 return self._collection(kind, by, request.json())
         return _error(404, "NOT_FOUND", "The requested resource does not exist")
+
+    def _told(self, request: Recorded) -> Answer:
+        """What is only read."""
+        match urlsplit(request.target).path.split("/")[1:]:
+            case ["services", "data", "v62.0", "limits"]:
+                return Answer(200, {"DailyApiRequests": {"Max": 15000, "Remaining": self.remaining}})
+            case ["services", "oauth2", "userinfo"] if self.userinfo:
+                return Answer(200, {"preferred_username": "ana@example.com"})
+            case ["services", "oauth2", "userinfo"]:
+                return Answer(403, "Bad_OAuth_Token")
+            case ["services", "data", "v62.0", "sobjects", kind, key] if key in self.records.get(kind, {}):
+                return Answer(200, {"attributes": {"type": kind}, "Id": key, **self.records[kind][key]})
+        return _error(404, "NOT_FOUND", "The requested resource does not exist")
+
+    def _composite(self, request: Recorded) -> Answer:
+        body = request.json()
+        asked = body.get("compositeRequest")
+        if set(body) != {"allOrNone", "compositeRequest"} or not isinstance(asked, list) or not 0 < len(asked) <= 25:
+            return _error(400, "INVALID_INPUT", "The composite request is malformed, or has more than 25 subrequests")
+        ids = [one.get("referenceId", "") for one in asked]
+        if len(set(ids)) < len(ids) or not all(re.fullmatch(r"[A-Za-z0-9_]+", name) for name in ids):
+            return _error(400, "INVALID_INPUT", "referenceId: unique, letters, digits and underscores")
+        before = json.dumps([self.records, self.writes])
+        done: dict[str, Answer] = {}
+        for one in asked:
+            done[one["referenceId"]] = self._subrequest(one, done, request)
+        failed = [name for name, answer in done.items() if answer.status >= 300]
+        if failed and body["allOrNone"]:
+            self.records, self.writes = json.loads(before)
+            rolled = "The transaction was rolled back since another operation in the same transaction failed."
+            real = failed[0]
+            done = {name: done[name] if name == real else _error(400, HALTED, rolled) for name in done}
+        results = [
+            {"body": answer.body or None, "httpHeaders": {}, "httpStatusCode": answer.status, "referenceId": name}
+            for name, answer in done.items()
+        ]
+        return Answer(200, {"compositeResponse": results})
+
+    def _subrequest(self, one: dict[str, Any], done: dict[str, Answer], request: Recorded) -> Answer:
+        if set(one) - {"body"} != {"method", "url", "referenceId"} or ("body" in one) == (one["method"] == "GET"):
+            return _error(400, "INVALID_INPUT", "a subrequest has method, url, referenceId, and a body unless it reads")
+        wrong: list[str] = []
+
+        def resolved(found: re.Match[str]) -> str:
+            name, _, key = found[1].partition(".")
+            answer = done.get(name)
+            if answer is None or answer.status >= 300 or not isinstance(answer.body, dict) or key not in answer.body:
+                wrong.append(name)
+                return ""
+            return str(answer.body[key])
+
+        filled = json.loads(re.sub(r"@\{([^}]*)\}", resolved, json.dumps(one)))
+        if wrong:
+            return _error(400, HALTED, f"Invalid reference specified. No value for {wrong[0]} found")
+        inner = Recorded(filled["method"], filled["url"], request.headers, json.dumps(filled.get("body")).encode())
+        return _error(400, "INVALID_INPUT", "no composite inside") if "/composite" in inner.path else self(inner)
 
     def _created(self, kind: str, fields: dict[str, Any]) -> Answer:
         wrong = _wrong(kind, fields, new=True)

@@ -34,6 +34,11 @@ class FakeSlack:
         if request.path.startswith("/services/"):
             status, word = self._webhook(request)
             return Answer(status, word, headers={"Content-Type": "text/html"})
+        if request.path == "/api/auth.test":
+            if request.headers.get("authorization") != f"Bearer {TOKEN}":
+                return Answer(200, {"ok": False, "error": "invalid_auth"})
+            told = {"ok": True, "url": "https://acme.slack.com/", "team": "Acme", "user": "relay", "bot_id": "B1"}
+            return Answer(200, told, {"X-OAuth-Scopes": ",".join(sorted(self.scopes))})
         if request.path == "/api/chat.postMessage":
             error = self._api(request)
             if error:

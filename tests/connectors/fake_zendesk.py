@@ -45,10 +45,18 @@ def invalid(**details: str) -> Answer:
 class FakeZendesk:
     tickets: list[dict[str, Any]] = field(default_factory=list)
     keys: dict[str, tuple[bytes, int]] = field(default_factory=dict)
+    role: str = "agent"
+    may_read: bool = True
 
     def __call__(self, request: Recorded) -> Answer:
         basic = b64encode(f"{EMAIL}/token:{TOKEN}".encode()).decode()
-        if request.headers.get("authorization") not in (f"Basic {basic}", f"Bearer {OAUTH}"):
+        known = request.headers.get("authorization") in (f"Basic {basic}", f"Bearer {OAUTH}")
+        if request.method == "GET" and request.target == "/api/v2/users/me.json":
+            if not self.may_read:
+                return Answer(403, {"error": "Forbidden", "description": "You are missing the required scopes"})
+            stranger = {"id": None, "name": "Anonymous user", "role": "end-user"}
+            return Answer(200, {"user": {"id": 7, "name": "Ana", "role": self.role} if known else stranger})
+        if not known:
             return Answer(401, {"error": "Couldn't authenticate you"})
         if request.headers.get("content-type", "").partition(";")[0] != "application/json":
             return Answer(415, {"error": "UnsupportedMediaType"})

@@ -369,3 +369,21 @@ async def test_neither_the_token_nor_its_base64_is_in_an_error(server: Recording
     text = json.dumps([error.message, error.cause, error.received])
     assert "s3cret" not in text
     assert "OnMzY3JldC1wL2F0" not in text
+
+
+# A rehearsal
+
+
+async def test_a_rehearsal_applies_the_rules_and_makes_no_work_item() -> None:
+    fake = FakeAzureDevOps()
+    with RecordingServer(default=fake.answer) as server:
+        async with connected(server.url) as made:
+            good = await made.rehearse(None, made.outgoing(None, {**BUG, "tag_delivery": True}, CALL), CALL)
+            (wrong,) = await made.rehearse(None, made.outgoing(None, {**BUG, "fields": {"My.Nope": 1}}, CALL), CALL)
+        assert [dict(request.query).get("validateOnly") for request in server.requests] == ["true", "true"]
+        async with connected(server.url, pat="wrong") as made:
+            with pytest.raises(HoldError):
+                await made.rehearse(None, made.outgoing(None, BUG, CALL), CALL)
+    assert good == ()
+    assert "TF51535: Cannot find field My.Nope." in wrong
+    assert fake.items == []

@@ -189,3 +189,30 @@ def test_the_secret_is_hidden_and_the_id_is_checked() -> None:
     assert "authorization" not in preview["headers"]
     with pytest.raises(ValidationError):
         connection(measurement_id="UA-1")
+
+
+# A rehearsal
+
+
+async def rehearsed(server: RecordingServer, **fields: Any) -> tuple[str, ...]:
+    made = Ga4(Ga4.Config.model_validate(settings_for(server.url)), Context())
+    try:
+        return await made.rehearse(None, made.outgoing("event", {**LEAD, **fields}, CALL), CALL)
+    finally:
+        await made.aclose()
+
+
+async def test_a_rehearsal_asks_the_validation_server_and_records_nothing() -> None:
+    fake = FakeGa4()
+    old = round((NOW - timedelta(days=4)).timestamp() * 1_000_000)
+    with RecordingServer(default=fake) as server:
+        assert await rehearsed(server) == ()
+        (found,) = await rehearsed(server, timestamp_micros=old)
+        assert {request.path for request in server.requests} == {"/debug/mp/collect"}
+    assert found == "timestamp_micros: VALUE_INVALID: Measurement timestamp_micros is too old."
+    assert fake.kept == []
+
+
+async def test_a_rehearsal_that_is_not_answered_is_no_approval() -> None:
+    with RecordingServer() as server, pytest.raises(RetryableError, match="nothing that its validation server says"):
+        await rehearsed(server)

@@ -361,6 +361,16 @@ async def test_a_batch_that_broke_off_is_appended_once(done: bool) -> None:
     assert google.rows[1:] == [["Ana", "dlv_1/1"], ["Ben", "dlv_1/2"], ["Cy", "own"]]
 
 
+async def test_rows_of_several_deliveries_are_found_again_however_they_are_gathered() -> None:
+    """After a lost answer a batch may be sent in halves: the half must not append what the whole did."""
+    rows = [{"Name": "Ana"}, {"Name": "Ben"}, {"Name": "Cy"}]
+    async with sheet(["Name", "Id"]) as (google, made, _):
+        await append(made, Call("b_1", "b_1", rows=("dlv_1", "dlv_2", "dlv_3")), rows=rows, delivery_id_column="Id")
+        await append(made, Call("b_2", "b_2", rows=("dlv_2", "dlv_3")), rows=rows[1:], delivery_id_column="Id")
+        await append(made, Call("dlv_1", "dlv_1"), row=rows[0], delivery_id_column="Id")
+    assert google.rows[1:] == [["Ana", "dlv_1"], ["Ben", "dlv_2"], ["Cy", "dlv_3"]]
+
+
 async def test_an_id_column_works_with_rows_by_position_and_is_added_when_asked() -> None:
     async with sheet(["Name"]) as (google, made, _):
         for _ in range(2):

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import base64
+import gzip
 import hashlib
 import hmac
 import json
 import ssl
+import tracemalloc
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -440,3 +443,85 @@ def test_a_wrong_setting_is_named_with_its_remedy(settings: dict[str, Any], why:
     with pytest.raises(ValidationError, match=why) as caught:
         connection(**settings)
     assert "s3cret" not in str(caught.value)
+
+
+# Bodies and replies larger than they should be
+
+
+@pytest.mark.parametrize("body", [{"text": "é" * 500}, {"json": ["x" * 1000]}, {"form": {"a": "x" * 999}}])
+def test_a_body_that_is_too_large_is_refused_before_it_is_sent(body: dict[str, Any]) -> None:
+    with pytest.raises(PermanentError, match=r"1,00\d bytes, .* 999 at most: .*`max_body`") as caught:
+        connection(max_body=999).outgoing(None, body, CALL)
+    # By its status a batch is halved until what is too large stands alone.
+    assert (caught.value.status, caught.value.cause) == (413, "body too large")
+    assert connection(max_body="2KB").outgoing(None, body, CALL).preview()
+
+
+def test_a_body_of_ten_megabytes_is_the_most_where_nobody_says_so() -> None:
+    assert connection().outgoing(None, {"text": "x" * 10_000_000}, CALL).preview()
+    with pytest.raises(PermanentError, match="10,000,001 bytes"):
+        connection().outgoing(None, {"text": "x" * 10_000_001}, CALL)
+
+
+@asynccontextmanager
+async def endless(head: bytes, chunk: bytes) -> AsyncIterator[tuple[str, list[int]]]:
+    """A server whose reply never ends; the list has one number: the bytes it got rid of."""
+    written = [0]
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\n" + head)
+            while True:
+                writer.write(chunk)
+                await writer.drain()
+                written[0] += len(chunk)
+        except ConnectionError:
+            pass  # the client has heard enough
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", written
+    finally:
+        server.close()
+
+
+_CHUNK = b"%x\r\n" % 65536 + b"x" * 65536 + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "chunk"),
+    [
+        (b"Transfer-Encoding: chunked\r\n\r\n", _CHUNK),
+        (b"Connection: close\r\n\r\n", b"x" * 65536),
+        (b"Content-Length: 999999999999\r\n\r\n", b"x" * 65536),
+        (b"Content-Encoding: gzip\r\nConnection: close\r\n\r\n", gzip.compress(b"0" * 1_000_000)),
+    ],
+    ids=["chunks", "until it closes", "a length", "packed"],
+)
+async def test_a_reply_that_never_ends_is_read_no_further_than_the_limit(head: bytes, chunk: bytes) -> None:
+    async with endless(head, chunk) as (url, written), connected(url, max_reply="1MB") as made:
+        tracemalloc.start()
+        try:
+            started = asyncio.get_running_loop().time()
+            reply = await post(made, text="hi")
+            taken = asyncio.get_running_loop().time() - started
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        gone = written[0]
+        await asyncio.sleep(0.05)
+        # Nobody goes on reading what isn't wanted any more.
+        assert written[0] - gone < 10_000_000
+    assert reply.status == 200
+    assert reply.summary == "200 OK (the reply was cut at 1000000 bytes)"
+    assert taken < 4
+    assert peak < 20_000_000
+
+
+async def test_a_head_that_never_ends_is_no_answer() -> None:
+    async with endless(b"", b"X-More: " + b"x" * 4000 + b"\r\n") as (url, _), connected(url) as made:
+        with pytest.raises(DeliveryError):
+            await post(made, text="hi")

@@ -282,3 +282,10 @@ def test_what_cannot_be_sent_is_refused_before(fields: dict[str, Any]) -> None:
 
 def test_the_lane_keeps_to_ten_connections() -> None:
     assert connection().config.limit.concurrency == 10
+
+
+def test_a_key_that_isnt_set_yet_is_no_wrong_key() -> None:
+    """A file is checked before its secrets are there; the lane waits for them."""
+    Mailchimp.Config.model_validate({"connector": "mailchimp", "api_key": "${MAILCHIMP_KEY}"})
+    with pytest.raises(ValidationError, match="data centre"):
+        Mailchimp.Config.model_validate({"connector": "mailchimp", "api_key": "0123456789abcdef"})

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from connectors.salesforce import Salesforce, Upsert
+from connectors.salesforce.connector import Salesforce
+from connectors.salesforce.records import Upsert
 from relay.connector import Call, Context
 from relay.errors import DeliveryError, HoldError, PermanentError, RetryableError, UnknownOutcomeError
 from relay.model import Reply
@@ -22,6 +23,16 @@ CALL = Call("dlv_1", "dlv_1", timeout=timedelta(seconds=5))
 APP = {"connector": "salesforce", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "allow_private": True}
 JWT = {"client_secret": None, "private_key": a_key()[0], "username": "ana@example.com"}
 LEAD = {"object": "Lead", "external_id_field": "Ref__c", "external_id": "7", "fields": {"LastName": "Lovelace"}}
+COURSE = {
+    "id": "course", "do": "upsert", "object": "Course__c", "external_id_field": "Code__c", "external_id": "C/1",
+    "fields": {"Name": "Computing"},
+}  # fmt: skip
+MEMBER = {
+    "id": "lead", "do": "upsert", "object": "Lead", "external_id_field": "Ref__c", "external_id": 7,
+    "fields": {"LastName": "Lovelace"}, "from": {"Company": "course.id"},
+}  # fmt: skip
+MADE = {"id": "made", "do": "create", "object": "Lead", "fields": {"LastName": "Lovelace"}}
+BAD = {"id": "bad", "do": "create", "object": "Lead", "fields": {"Nope": 1}}
 NEW = {"object": "Lead", "fields": {"LastName": "Lovelace"}}
 
 
@@ -45,6 +56,29 @@ class TestContract(HttpConnectorContract):
             server.answer(401)
             error = await self._failure(server.url)
         assert isinstance(error, HoldError)
+
+
+class TestContractOfComposites(TestContract):
+    idempotent = True
+
+    def fields(self) -> tuple[str | None, Mapping[str, Any]]:
+        return "composite", {"requests": [COURSE, MEMBER]}
+
+    async def test_a_2xx_is_a_delivery(self) -> None:
+        # Only what came of each of the requests is an answer.
+        with RecordingServer() as server:
+            server.answer(200, {"compositeResponse": [result("course", 201, {"id": "1"}), result("lead", 204, None)]})
+            reply = await sent(server.url, "composite", {"requests": [COURSE, MEMBER]}, login_url=self.login)
+        assert reply.body == {"course": {"id": "1"}, "lead": None}
+
+    async def test_every_attempt_sends_the_same_request(self) -> None:
+        with RecordingServer(default=FakeSalesforce()) as server:
+            async with connected(server.url) as made:
+                for attempt in (1, 2):
+                    call = Call("dlv_1", "dlv_1", attempt=attempt)
+                    await made.send("composite", made.outgoing("composite", {"requests": [COURSE]}, call), call)
+            first, second = (one for one in server.requests if one.path != FakeTokens.path)
+        assert first == second
 
 
 class TestContractOfUpserting(TestContract):
@@ -310,3 +344,153 @@ async def test_an_upsert_whose_answer_got_lost_is_repeated_and_makes_no_second_r
 
 async def test_a_create_whose_answer_got_lost_has_an_unknown_outcome() -> None:
     assert isinstance(await answered("create", 200, "", instead="reset"), UnknownOutcomeError)
+
+
+# Composites
+
+
+def result(name: str, status: int, body: Any) -> dict[str, Any]:
+    return {"referenceId": name, "httpStatusCode": status, "httpHeaders": {}, "body": body}
+
+
+async def test_a_composite_makes_later_records_of_what_came_of_earlier_ones() -> None:
+    fake = FakeSalesforce()
+    reads = {"id": "read", "do": "get", "object": "Lead", "record_from": "lead.id", "select": ["LastName"]}
+    changes = {"id": "change", "do": "update", "object": "Lead", "record_from": "lead.id", "fields": {"Score__c": 5}}
+    with RecordingServer(default=fake) as server:
+        for _ in range(2):
+            reply = await sent(server.url, "composite", {"requests": [COURSE, MEMBER, changes, reads]})
+    (course,), (lead,) = fake.records["Course__c"], fake.records["Lead"]
+    assert fake.records["Lead"][lead] == {"Ref__c": "7", "LastName": "Lovelace", "Company": course, "Score__c": 5}
+    assert isinstance(reply.body, dict)
+    assert set(reply.body) == {"course", "lead", "change", "read"}
+    assert reply.body["read"]["LastName"] == "Lovelace"
+
+
+async def test_all_or_none_writes_nothing_and_names_the_one_that_was_refused() -> None:
+    fake = FakeSalesforce()
+    with RecordingServer(default=fake) as server:
+        error = await failure(server.url, "composite", {"requests": [COURSE, MADE, BAD]})
+    assert (type(error), error.cause, error.status) == (PermanentError, "salesforce INVALID_FIELD", 400)
+    assert "Salesforce refused bad: INVALID_FIELD" in error.message
+    assert "nothing was written" in error.message
+    assert fake.writes == 0
+
+
+async def test_a_composite_that_is_partly_done_with_a_create_in_it_is_never_repeated() -> None:
+    fake = FakeSalesforce()
+    with RecordingServer(default=fake) as server:
+        error = await failure(server.url, "composite", {"requests": [MADE, BAD], "all_or_none": False})
+    assert (type(error), error.cause) == (PermanentError, "salesforce partly done")
+    assert "made was written" in error.message
+    assert fake.writes == 1
+
+
+LOCKED = said("UNABLE_TO_LOCK_ROW")
+HALTED = said("PROCESSING_HALTED")
+GONE = said("API_DISABLED_FOR_ORG")
+FINE = {"id": "1", "success": True, "errors": []}
+
+
+@pytest.mark.parametrize(
+    ("asked", "all_or_none", "results", "kind", "cause"),
+    [
+        ([COURSE, MEMBER], True, [(400, LOCKED), (400, HALTED)], RetryableError, "salesforce UNABLE_TO_LOCK_ROW"),
+        ([COURSE, MEMBER], True, [(400, HALTED), (400, LOCKED)], RetryableError, "salesforce UNABLE_TO_LOCK_ROW"),
+        ([MADE, COURSE], True, [(400, HALTED), (400, LOCKED)], RetryableError, "salesforce UNABLE_TO_LOCK_ROW"),
+        ([COURSE, MEMBER], False, [(201, FINE), (400, LOCKED)], RetryableError, "salesforce UNABLE_TO_LOCK_ROW"),
+        ([MADE, COURSE], False, [(201, FINE), (400, LOCKED)], PermanentError, "salesforce partly done"),
+        ([MADE, COURSE], False, [(400, LOCKED), (400, LOCKED)], RetryableError, "salesforce UNABLE_TO_LOCK_ROW"),
+        ([COURSE, MEMBER], True, [(503, None), (400, HALTED)], RetryableError, "salesforce refused"),
+        ([COURSE, MEMBER], True, [(403, GONE), (400, HALTED)], HoldError, "salesforce API_DISABLED_FOR_ORG"),
+        ([COURSE, MEMBER], True, [(300, ["/a", "/b"]), (400, HALTED)], PermanentError, "salesforce 300"),
+        ([COURSE, MEMBER], True, [(400, HALTED), (400, HALTED)], PermanentError, "salesforce PROCESSING_HALTED"),
+        (
+            [COURSE, MEMBER],
+            True,
+            [(200, {"success": False, "errors": [{"statusCode": "STRING_TOO_LONG"}]}), (400, HALTED)],
+            PermanentError,
+            "salesforce STRING_TOO_LONG",
+        ),
+    ],
+)
+async def test_what_came_of_each_part_decides(
+    asked: list[Any], all_or_none: bool, results: list[Any], kind: type[DeliveryError], cause: str
+) -> None:
+    told = [result(one["id"], *found) for one, found in zip(asked, results, strict=True)]
+    with RecordingServer() as server, RecordingServer(default=FakeTokens()) as login:
+        server.answer(200, {"compositeResponse": told})
+        fields = {"requests": asked, "all_or_none": all_or_none}
+        error = await failure(server.url, "composite", fields, login_url=login.url)
+    assert (type(error), error.cause) == (kind, cause)
+    assert "\n" not in error.message
+
+
+@pytest.mark.parametrize(("asked", "kind"), [([COURSE], RetryableError), ([MADE], UnknownOutcomeError)])
+@pytest.mark.parametrize("body", [{}, {"compositeResponse": []}, {"compositeResponse": [{}]}, "<html>"])
+async def test_an_answer_that_does_not_tell_of_each_part_is_no_success(
+    body: Any, asked: list[Any], kind: type[DeliveryError]
+) -> None:
+    with RecordingServer() as server, RecordingServer(default=FakeTokens()) as login:
+        server.answer(200, body)
+        error = await failure(server.url, "composite", {"requests": asked}, login_url=login.url)
+    assert (type(error), error.cause) == (kind, "salesforce composite without results")
+
+
+async def test_a_composite_with_a_create_whose_answer_got_lost_has_an_unknown_outcome() -> None:
+    with RecordingServer() as server, RecordingServer(default=FakeTokens()) as login:
+        server.answer(instead="reset")
+        error = await failure(server.url, "composite", {"requests": [COURSE, MADE]}, login_url=login.url)
+    assert isinstance(error, UnknownOutcomeError)
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ([{**COURSE, "id": "a b"}], "id"),
+        ([COURSE, COURSE], "two requests have the id course"),
+        ([MEMBER, COURSE], "no request before it"),
+        ([COURSE, {**MEMBER, "from": {"Company": "course"}}], "written as account.id"),
+        ([COURSE, {**MEMBER, "from": {"Company": "course.id}@{x.y"}}], "written as account.id"),
+        ([COURSE, {**MEMBER, "from": {"LastName": "course.id"}}], "both `fields` and `from`"),
+        ([{**COURSE, "external_id": None}], "upsert takes"),
+        ([{**MADE, "record": "00Q5e00000abcdEEAQ"}], "create and upsert neither"),
+        ([{"id": "a", "do": "get", "object": "Lead"}], "record_from"),
+        ([{"id": "a", "do": "get", "object": "Lead", "record": "00Q5e00000abcdEEAQ", "fields": {"A": 1}}], "no fields"),
+        ([{"id": "a", "do": "create", "object": "Lead"}], "some"),
+        ([{**MADE, "select": ["Id"]}], "goes with get"),
+        ([{**MADE, "fields": {"a/b": 1}}], "API name"),
+        ([{**MADE, "fields": {"LastName": "@{course.id}"}}], "take for a reference"),
+        ([{**MADE, "fields": {"Owner": {"Ref__c": ["@{course.id}"]}}}], "take for a reference"),
+        ([{**COURSE, "external_id": "@{x.id}"}], "take for a reference"),
+        ([{**COURSE, "external_id": ".."}], "can't be part of an address"),
+        ([{**MADE, "id": f"r{n}"} for n in range(26)], "at most 25"),
+        ([], "at least 1"),
+    ],
+)
+def test_a_composite_that_cannot_work_is_refused_before_it_is_sent(asked: list[Any], why: str) -> None:
+    with pytest.raises(PermanentError, match=why):
+        connection().outgoing("composite", {"requests": asked}, CALL)
+
+
+# The harmless call
+
+
+async def test_the_harmless_call_says_whose_token_it_is_and_how_many_requests_are_left() -> None:
+    fake = FakeSalesforce()
+    with RecordingServer(default=fake) as server:
+        async with connected(server.url) as made:
+            found = await made.check(timedelta(seconds=5))
+            assert (
+                found.found
+                == "127.0.0.1 took the token of ana@example.com; 14,998 of 15,000 requests of 24 hours are left"
+            )
+            assert found.missing == ()
+            fake.userinfo, fake.remaining = False, 12
+            found = await made.check(timedelta(seconds=5))
+        assert found.found == "127.0.0.1 took the token; 12 of 15,000 requests of 24 hours are left"
+        assert "hardly any" in found.missing[0]
+        async with connected(server.url, client_secret="wrong") as made:
+            with pytest.raises(HoldError, match="client_secret"):
+                await made.check(timedelta(seconds=5))
+    assert fake.writes == 0

@@ -15,12 +15,13 @@ import psutil
 import pytest
 from pydantic import ValidationError
 
-from connectors.sftp import connector as sftp_module
+from connectors.sftp import drop as drop_module
 from connectors.sftp.connector import Sftp
 from relay.connector import Call, Context
 from relay.errors import DeliveryError, HoldError, PermanentError, RetryableError
 from relay.model import Reply
 from relay.testing import ConnectorContract
+from tests.connectors.sftp_servers import Plain, plain_server
 from tests.servers import SftpServer, openssh_server
 
 KEY = "dlv_0123456789abcdefghjkmnpq"
@@ -99,7 +100,7 @@ async def test_every_format_arrives(sshd: SftpServer, root: Path) -> None:
     ],
 )
 def test_the_name_is_the_same_for_every_attempt(folder: str, path: str, unique: bool, name: str) -> None:
-    final, temporary = sftp_module.names(folder, path, unique, CALL)
+    final, temporary = drop_module.names(folder, path, unique, CALL)
     assert final == name
     assert temporary.rpartition("/")[0] == final.rpartition("/")[0]
     assert temporary.endswith(f".{PIECE}.part")
@@ -318,52 +319,6 @@ async def test_a_process_killed_at_any_request_leaves_at_most_a_temporary_file(
             await send(made)
         assert [f.name for f in folder.iterdir()] == [f"chats_{PIECE}.csv"]
     assert cuts >= 8
-
-
-class Plain(asyncssh.SFTPServer):
-    """A server without OpenSSH's extensions, whose disk can be full."""
-
-    full = False
-
-    def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> object:
-        if self.full and pflags & asyncssh.FXF_WRITE:
-            raise asyncssh.SFTPFailure("Failure")
-        return super().open(path, pflags, attrs)
-
-    def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
-        raise asyncssh.SFTPOpUnsupported("no")
-
-    def fsync(self, file_obj: object) -> None:
-        raise asyncssh.SFTPOpUnsupported("no")
-
-
-@contextlib.asynccontextmanager
-async def plain_server(folder: Path, kind: type[Plain] = Plain) -> AsyncIterator[SftpServer]:
-    key, login = asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ssh-ed25519")
-    accepted: list[asyncssh.SSHServerConnection] = []
-    server = await asyncssh.listen(
-        "127.0.0.1",
-        0,
-        acceptor=accepted.append,
-        server_host_keys=[key],
-        authorized_client_keys=asyncssh.import_authorized_keys(login.export_public_key().decode()),
-        sftp_factory=lambda channel: kind(channel, chroot=str(folder).encode()),
-    )
-    try:
-        yield SftpServer(
-            "127.0.0.1",
-            server.get_port(),
-            "u",
-            key.export_public_key().decode(),
-            login.export_private_key().decode(),
-            folder,
-        )
-    finally:
-        for connection in accepted:
-            connection.abort()
-            await connection.wait_closed()
-        server.close()
-        await server.wait_closed()
 
 
 async def test_a_server_without_openssh_s_extensions_will_do(tmp_path: Path) -> None:

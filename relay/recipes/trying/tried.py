@@ -23,6 +23,8 @@ class TryResult:
     held       why the connection would not send it now, such as an unset secret
     order_key  deliveries of the step with the same one go strictly one after another
     batch      how it is sent with others, and when
+    found      with `--live`: what the destination's own check finds wrong; empty where nothing, None where not asked
+    unasked    with `--live`: why the destination wasn't asked
     """
 
     step: str
@@ -39,6 +41,8 @@ class TryResult:
     held: str | None = None
     order_key: str | None = None
     batch: str | None = None
+    found: list[str] | None = None
+    unasked: str | None = None
     place: Place | None = None
 
 
