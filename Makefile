@@ -14,7 +14,7 @@ run: $(STAMP)    ## set up and run the relay with its embedded store and the exa
 
 test: $(STAMP)   ## set up and run lint, types, floors and all tests
 	$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 check: $(STAMP)  ## lint, types, floors
 	$(BIN)/ruff check .

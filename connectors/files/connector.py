@@ -207,7 +207,9 @@ class Xml(Action[FileConfig, FileXmlFields, Whole]):
     def prepare(self, fields: FileXmlFields, call: Call) -> Whole:
         safe_parts(fields.path)
         data = fields.whole()
-        return Whole(fields.path, data, fields.replace, call.idempotency_key, {"xml": data.decode()})
+        return Whole(
+            fields.path, data, fields.replace, call.idempotency_key, {"xml": data.decode(fields.encoding, "replace")}
+        )
 
     async def send(self, outgoing: Whole, call: Call) -> Reply:
         return await _written(self.connection, outgoing, call)

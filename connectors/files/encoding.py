@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 import unicodedata
 from typing import Literal
 
@@ -12,6 +13,8 @@ from relay.connector import Fields
 from relay.errors import PermanentError
 
 _LINE_ENDS = {"lf": "\n", "crlf": "\r\n"}
+#: Whatever some reader takes for the end of a line: mainframes know NEL, printers the form feed.
+_BREAK = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 #: Letters and signs that no decomposition turns into ASCII.
 _PLAIN = str.maketrans(
@@ -113,10 +116,10 @@ class TextFormat(Fields):
 
 def without_breaks(text: str, policy: str, column: str) -> str:
     """A value that doesn't end its line: `keep` leaves it, `space` puts spaces, `refuse` raises PermanentError."""
-    if policy == "keep" or ("\n" not in text and "\r" not in text):
+    if policy == "keep" or _BREAK.search(text) is None:
         return text
     if policy == "space":
-        return text.replace("\r\n", " ").replace("\n", " ").replace("\r", " ")
+        return _BREAK.sub(" ", text)
     raise PermanentError(
         f"the value of {column} has a line break, which the file can't hold; say line_breaks: space in `format`",
         cause=f"line break in column {column}",

@@ -101,7 +101,8 @@ class FixedFields(Fields):
                     f"the column is {column.width} wide; cut it with a filter, or say too_long: cut",
                     cause=f"column {column.name} is too narrow",
                 )
-            text = text[: max(len(text) + room, 0)] if self.format.width_in == "characters" else text[:-1]
+            # A character takes a byte at least: what is left to be taken off one by one is never much.
+            text = text[: min(column.width, len(text) - 1)]
         filler = column.pad * room
         text = text + filler if column.align == "left" else filler + text
         return text.encode(self.format.encoding)

@@ -64,6 +64,13 @@ GUIDE = Guide(
     also=("file",),
     troubles=(
         Trouble(
+            "the connection's folder is missing",
+            "The server has no folder of the name that the connection's `folder` says. The lane is held.",
+            "admin",
+            "Make the folder there, correct `folder`, or set `create_folders: true`; then `relay lanes resume NAME`.",
+            "hold",
+        ),
+        Trouble(
             "host key is not the pinned one",
             "The server shows another key than `host_key`: it was renewed, or somebody stands in between. The "
             "lane waits; the message has both fingerprints.",
@@ -136,6 +143,13 @@ GUIDE = Guide(
             "Another file has this name; it is left as it is. A dead letter.",
             "author",
             "Leave `unique` on, or put something of the event into the path.",
+            fate="dead",
+        ),
+        Trouble(
+            "two files of one name",
+            "`temporary` or the manifest's name makes the file's own name. Nothing was sent. A dead letter.",
+            "admin",
+            "Change `temporary` or the manifest's name, then replay.",
             fate="dead",
         ),
         Trouble(
@@ -254,7 +268,14 @@ GUIDE = Guide(
             "gpg can't be started",
             "The machine couldn't start gpg. It is tried again.",
             "admin",
-            "Look at its memory and its limits of processes.",
+            "Look at its memory, its limits of processes, and the room in its folder for temporary files.",
+            fate="retry",
+        ),
+        Trouble(
+            "gpg was killed",
+            "The machine ended gpg, as a rule for lack of memory. It is tried again.",
+            "admin",
+            "Look at its memory.",
             fate="retry",
         ),
         Trouble(

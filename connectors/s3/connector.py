@@ -157,7 +157,7 @@ class Xml(_Write):
 
     def prepare(self, fields: S3XmlFields, call: Call) -> Put:
         data = fields.whole()
-        return self.put(fields, call, data, "application/xml", {"xml": data.decode()})
+        return self.put(fields, call, data, "application/xml", {"xml": data.decode(fields.encoding, "replace")})
 
 
 class Text(_Write):

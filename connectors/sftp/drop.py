@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from base64 import b32encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -101,9 +102,16 @@ def names(
     if absolute or (folder.startswith("/") and not where):
         where = f"/{where}"
     prefix = where if where.endswith("/") or not where else f"{where}/"
-    # The whole of the name as a rule: servers' limits are about 255 bytes.
-    meanwhile = filled(temporary, _parts(name[:180], key), None)
+    meanwhile = filled(temporary, _parts(short(name), key), None)
     return f"{prefix}{name}", meanwhile if meanwhile.startswith("/") else f"{prefix}{meanwhile}"
+
+
+def short(name: str) -> str:
+    """The name as a rule: servers' limits are about 255 bytes. One that is cut stays different from every other."""
+    data = name.encode()
+    if len(data) <= 180:
+        return name
+    return f"{data[:160].decode(errors='ignore')}~{hashlib.blake2b(data, digest_size=8).hexdigest()}"
 
 
 def _piece(call: Call) -> str:
@@ -145,4 +153,19 @@ def drop(
     values = {**_parts(name, key), "count": rows, "sent_as": sent_as}
     outer = {**values, "filename": sent_as, "extension": sent_as.rpartition(".")[2]}
     made = Drop(final, temporary, b"", count, shown, unique, outer, call.moment, config)
+    _all_differ(made, config)
     return made, values
+
+
+def _all_differ(made: Drop, config: SftpConfig) -> None:
+    """Patterns such as `{stem}.txt` can make the file's own name: half of it would be seen, or something else in it."""
+    there = [made.path, made.temporary, *(f"{made.path}.{kind}" for kind in dict.fromkeys(config.checksums))]
+    if config.manifest is not None:
+        there.append(made.beside(config.manifest.name))
+    plain = [posixpath.normpath(name) for name in there]
+    for name in plain:
+        if plain.count(name) > 1:
+            raise PermanentError(
+                f"{name} would be two files of one name: change the connection's `temporary` or its manifest's name",
+                cause="two files of one name",
+            )

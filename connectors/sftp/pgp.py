@@ -53,6 +53,27 @@ def _encrypted(data: bytes, pgp: Pgp, seconds: float) -> bytes:
     gpg = shutil.which("gpg")
     if gpg is None:
         raise HoldError("no gpg here to encrypt with: apt-get install gpg", cause="gpg is missing")
+    try:
+        done, home = _run(gpg, data, pgp, seconds)
+    except subprocess.TimeoutExpired:
+        raise RetryableError(f"gpg took longer than {seconds:g}s", cause="gpg timeout") from None
+    except OSError as error:
+        # Of this machine, and so not to be taken for a lost connection.
+        raise RetryableError(f"gpg can't be started: {error.strerror}", cause="gpg can't be started") from None
+    if done.returncode < 0:
+        raise RetryableError(f"gpg was killed by signal {-done.returncode}", cause="gpg was killed")
+    if done.returncode or not done.stdout:
+        said = done.stderr.decode("utf-8", "replace").strip().replace(home, "").splitlines() or ["nothing"]
+        raise HoldError(
+            f"gpg can't encrypt with the connection's public_key: {said[-1][:200]}; it may have expired, or be a key "
+            "that only signs",
+            cause="gpg refuses the public key",
+        )
+    return done.stdout
+
+
+def _run(gpg: str, data: bytes, pgp: Pgp, seconds: float) -> tuple[subprocess.CompletedProcess[bytes], str]:
+    """What gpg said, and the home it had. Raises OSError, subprocess.TimeoutExpired."""
     with tempfile.TemporaryDirectory(prefix="relay-gpg-") as home:
         command = [gpg, "--homedir", home, "--batch", "--no-tty", "--no-options", "--no-autostart", "--quiet"]
         command += ["--trust-model", "always", "--encrypt", "--output", "-"]
@@ -63,20 +84,8 @@ def _encrypted(data: bytes, pgp: Pgp, seconds: float) -> bytes:
         if pgp.armor:
             command.append("--armor")
         environment = {"PATH": os.environ.get("PATH", ""), "HOME": home, "GNUPGHOME": home, "LC_ALL": "C.UTF-8"}
-        try:
-            # The command has no word of an event in it; the key's text went into a file, the content goes to stdin.
-            done = subprocess.run(  # noqa: S603
-                command, input=data, capture_output=True, timeout=seconds, env=environment, check=False
-            )
-        except subprocess.TimeoutExpired:
-            raise RetryableError(f"gpg took longer than {seconds:g}s", cause="gpg timeout") from None
-        except OSError as error:
-            raise RetryableError(f"gpg can't be started: {error.strerror}", cause="gpg can't be started") from None
-    if done.returncode or not done.stdout:
-        said = done.stderr.decode("utf-8", "replace").strip().replace(home, "").splitlines() or ["nothing"]
-        raise HoldError(
-            f"gpg can't encrypt with the connection's public_key: {said[-1][:200]}; it may have expired, or be a key "
-            "that only signs",
-            cause="gpg refuses the public key",
+        # The command has no word of an event in it; the key's text went into a file, the content goes to stdin.
+        done = subprocess.run(  # noqa: S603
+            command, input=data, capture_output=True, timeout=seconds, env=environment, check=False
         )
-    return done.stdout
+        return done, home

@@ -22,9 +22,9 @@ import asyncssh
 from connectors.files.folder import sort_os_error
 from connectors.files.whole import Whole, write_whole
 from connectors.sftp.config import SftpConfig
-from connectors.sftp.drop import Drop
+from connectors.sftp.drop import Drop, short
 from connectors.sftp.pgp import encrypted
-from relay.errors import PermanentError, RetryableError
+from relay.errors import HoldError, PermanentError, RetryableError
 
 _NO_FILE = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
 #: What servers answer to a rename onto a file that is there, and to one they can't do.
@@ -114,6 +114,13 @@ async def _write(sftp: asyncssh.SFTPClient, path: str, temporary: str, data: byt
         folders = {name: None for name in (temporary.rpartition("/")[0], path.rpartition("/")[0]) if name}
         if not folders or not config.create_folders:
             folder = next(iter(folders), ".")
+            if config.folder and await _size(sftp, config.folder) is None:
+                # The connection's own: no delivery could get further.
+                raise HoldError(
+                    f"there is no folder {config.folder}; make it there, set `folder` to another one, or say "
+                    "create_folders: true on the connection",
+                    cause="the connection's folder is missing",
+                ) from None
             raise PermanentError(
                 f"there is no folder {folder} for {path}; make it there, or say create_folders: true on the connection",
                 cause=f"no folder {folder}",
@@ -164,7 +171,7 @@ async def _companion(sftp: asyncssh.SFTPClient, drop: Drop, path: str, content: 
     if size == len(content) and await _read(sftp, path) == content:
         return False
     temporary = f"{path.rpartition('/')[0]}/" if "/" in path else ""
-    temporary += f".{path.rpartition('/')[2][:180]}.{drop.values['key']}.part"
+    temporary += f".{short(path.rpartition('/')[2])}.{drop.values['key']}.part"
     await _write(sftp, path, temporary, content, config)
     await _replace(sftp, temporary, path)
     return True

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -220,3 +220,16 @@ def wide(text: str) -> None:
     if sys.stdout.isatty():
         text = "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def write_in_place(path: Path, text: str) -> None:
+    """Renamed into place, as readable as it was: whoever looks meanwhile finds the old file or the new one whole."""
+    before = path.stat()
+    beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)
+    beside.touch(mode=0o600)
+    beside.write_bytes(text.encode())
+    with suppress(PermissionError):
+        os.chown(beside, before.st_uid, before.st_gid)
+    beside.chmod(before.st_mode & 0o777)
+    beside.replace(path)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from relay.cli.common import AsJson, Recipes, Yes, confirm, err, json_line, not_known, out, printable
+from relay.cli.common import AsJson, Recipes, Yes, confirm, err, json_line, not_known, out, printable, write_in_place
 from relay.errors import ConfigError
 from relay.settings import Settings
 from relay.units import parse_duration
@@ -181,14 +181,10 @@ def _offer(pin: _Pin, keys: list[tuple[str, str, str]], *, yes: bool) -> None:
 
 
 def _write(pin: _Pin, line: str) -> None:
-    """Renamed into place: a relay that looks meanwhile finds the old file or the new one whole."""
     from relay.recipes.yaml_edit import edited
 
     new = edited(pin.text, {("connections", pin.name, "host_key"): line}, str(pin.file))
     path = pin.file.resolve()
     if path.read_bytes() != pin.text.encode():
         raise ConfigError(f"{pin.file} was changed meanwhile: run it again. Nothing was written.")
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_bytes(new.encode())
-    beside.chmod(path.stat().st_mode & 0o777)
-    beside.replace(path)
+    write_in_place(path, new)

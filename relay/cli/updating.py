@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.text import Text
 
-from relay.cli.common import err, json_line, many, out
+from relay.cli.common import err, json_line, many, out, write_in_place
 from relay.cli.testing import show_difference
 from relay.errors import ConfigError
 from relay.jsontext import clean
@@ -126,13 +126,13 @@ def _written(workspace: Workspace, results: list[TestResult], changes: list[_Cha
     done: list[_Change] = []
     try:
         for change in changes:
-            _write(change.path, change.new)
+            write_in_place(change.path, change.new)
             done.append(change)
         now = load_workspace(workspace.folder)
         after = run_tests(now, {change.recipe.id for change in changes})
     except BaseException:
         for change in done:
-            _write(change.path, change.recipe.text)
+            write_in_place(change.path, change.recipe.text)
         raise
     put_back = False
     for change in changes:
@@ -142,21 +142,13 @@ def _written(workspace: Workspace, results: list[TestResult], changes: list[_Cha
         if why is None:
             _tell(change, "updated", as_json=as_json)
             continue
-        _write(change.path, change.recipe.text)
+        write_in_place(change.path, change.recipe.text)
         put_back = True
         _tell(change, "put back", as_json=as_json, why=why)
     if put_back:
         now = load_workspace(workspace.folder)
     only = {result.recipe for result in results} | {change.recipe.id for change in changes}
     return Done(now, run_tests(now, only))
-
-
-def _write(path: Path, text: str) -> None:
-    """Renamed into place: whoever looks meanwhile finds the old file or the new one whole."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_bytes(text.encode())
-    beside.chmod(path.stat().st_mode & 0o777)
-    beside.replace(path)
 
 
 def _tell(change: _Change, status: str, *, as_json: bool, why: str = "") -> None:

@@ -177,6 +177,30 @@ def test_xml_in_utf_16_is_read_back() -> None:
         assert ElementTree.fromstring(fields.whole()).findtext("a") == "Ş"
 
 
+async def test_a_preview_of_xml_reads_it_by_its_encoding(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path)
+    await outbox.send("xml", path="x.xml", root="r", content={"a": "é"}, encoding="iso-8859-1")
+    assert outbox.read("x.xml").endswith(b"<r><a>\xe9</a></r>\n")
+    fields = {"path": "x.xml", "root": "r", "content": {"a": "é"}, "encoding": "iso-8859-1"}
+    assert "<a>é</a>" in outbox.connector.outgoing("xml", fields, CALL).preview()["xml"]
+
+
+@pytest.mark.parametrize("sign", ["\r\n", "\n", "\r", "\v", "\f", "\x1e", "\x85", "\u2028", "\u2029"])
+def test_whatever_a_reader_takes_for_the_end_of_a_line_is_a_line_break(sign: str) -> None:
+    columns, row = [{"name": "A", "width": 3}], {"A": f"a{sign}b"}
+    assert "line break" in str(refused(lambda: fixed(columns, row)))
+    assert fixed(columns, row, line_breaks="space") == b"a b\n"
+
+
+def test_a_long_text_is_cut_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[str] = []
+    real = FixedFields._size
+    monkeypatch.setattr(FixedFields, "_size", lambda self, text: sizes.append(text) or real(self, text))
+    columns = [{"name": "A", "width": 3, "too_long": "cut"}]
+    assert fixed(columns, {"A": "éé" * 1000}, width_in="bytes") == "é \n".encode()
+    assert len(sizes) < 10
+
+
 def test_names_of_elements_cannot_be_spelled_by_number() -> None:
     for content, root in (({"Ş": 1}, "r"), ({"a": [{"@Ş": 1}]}, "r"), ({"a": 1}, "Ş")):
         fields = XmlFields(path="x", root=root, content=content, encoding="cp1252")

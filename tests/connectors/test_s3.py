@@ -396,3 +396,9 @@ async def test_motos_server_keeps_what_we_send(moto: str) -> None:
     assert again.body["fresh"] is False  # type: ignore[index,call-overload]
     assert clash.cause == "object is there already"
     client.close()
+
+
+def test_a_preview_of_xml_reads_it_by_its_encoding() -> None:
+    made = S3(S3.Config.model_validate(S3.example), Context())
+    fields = {"path": "x.xml", "root": "r", "content": {"a": "é"}, "encoding": "iso-8859-1"}
+    assert "<a>é</a>" in made.outgoing("xml", fields, Call("dlv_1", "dlv_1")).preview()["xml"]

@@ -155,9 +155,13 @@ async def test_a_half_written_file_is_overwritten_by_the_retry(sshd: SftpServer,
 async def test_a_folder_that_is_not_there_is_named_or_made(sshd: SftpServer, root: Path) -> None:
     async with connected(sshd, folder=f"{root.name}/in") as made:
         error = await refused(made)
-        assert isinstance(error, PermanentError)
+        assert isinstance(error, HoldError), "no delivery of the connection could get further"
         assert f"no folder {root.name}/in" in str(error)
         assert "create_folders: true" in str(error)
+    async with connected(sshd, folder=root.name) as made:
+        error = await refused(made, path="from/the/event.csv")
+        assert isinstance(error, PermanentError)
+        assert f"no folder {root.name}/from/the" in str(error)
     async with connected(sshd, folder=f"{root.name}/in", create_folders=True) as made:
         await send(made, path="deep/er/chats.csv")
     assert len(list((root / "in/deep/er").iterdir())) == 1

@@ -494,3 +494,51 @@ async def test_fixed_width_and_xml_arrive(sshd: SftpServer, tmp_path: Path) -> N
         "f.txt": "Hf.txt\r\né   007\r\nabcd000\r\nT002004\r\n".encode("cp1252"),
         "x.xml": b'<?xml version="1.0" encoding="windows-1252"?>\n<r><a>&#350;\xe9</a></r>\n',
     }
+
+
+@pytest.mark.parametrize(
+    ("settings", "path"),
+    [
+        ({"temporary": "./{filename}"}, "chats.csv"),
+        ({"temporary": "../in/{filename}"}, "in/chats.csv"),
+        ({"manifest": {"name": "{stem}.csv"}}, "chats.csv"),
+        ({"manifest": {"name": "{stem}"}}, "chats"),
+        ({"manifest": {"name": "{filename}.md5"}, "checksums": ["md5"]}, "chats.csv"),
+        ({"manifest": {"name": ".{filename}.{key}.part"}}, "chats.csv"),
+    ],
+)
+def test_no_file_that_goes_with_it_has_the_files_own_name(settings: dict[str, Any], path: str) -> None:
+    made = Sftp(Sftp.Config.model_validate({**Sftp.example, **settings}), Context())
+    for unique in (True, False):
+        with pytest.raises(PermanentError, match="two files of one name"):
+            made.outgoing("csv", {"path": path, "row": {"a": 1}, "unique": unique}, CALL)
+
+
+def test_a_temporary_name_is_short_enough_and_still_its_own() -> None:
+    def meanwhile(path: str) -> str:
+        made = Sftp(Sftp.Config.model_validate({**Sftp.example, "temporary": "{filename}.part"}), Context())
+        return str(made.outgoing("csv", {"path": path, "row": {"a": 1}, "unique": False}, CALL).temporary)  # type: ignore[attr-defined]
+
+    one, other = meanwhile(f"{'語' * 80}1.csv"), meanwhile(f"{'語' * 80}2.csv")
+    assert one != other
+    assert len(one.encode()) <= 200
+
+
+@pytest.mark.parametrize("way", ["killed", "no room"])
+async def test_a_gpg_that_this_machine_has_no_room_for_is_retried(
+    sshd: SftpServer, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    killed = tmp_path / "gpg"
+    killed.write_text("#!/bin/sh\nkill -9 $$\n")
+    killed.chmod(0o755)
+    monkeypatch.setattr(pgp_module.shutil, "which", lambda _: str(killed))
+    if way == "no room":
+
+        def full(**_: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(pgp_module.tempfile, "TemporaryDirectory", full)
+    async with connected(sshd, pgp={"public_key": key}) as made:
+        error = await refused(made, path=f"{tmp_path.name}.csv")
+    assert isinstance(error, RetryableError)
+    assert error.cause in ("gpg was killed", "gpg can't be started")
