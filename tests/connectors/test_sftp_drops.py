@@ -262,7 +262,7 @@ async def test_the_archive_here_is_written_before_the_file_gets_its_name(sshd: S
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
-    find_program("gpg", "gpg")
+    find_program("gpg-agent", "gnupg")
     # Short, because gpg-agent's socket lies in it.
     with tempfile.TemporaryDirectory(prefix="g", dir="/tmp") as home:
         for name, usage in (("vendor@example.com", "default"), ("signer@example.com", "sign")):
