@@ -10,13 +10,14 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 from pydantic import Field, field_validator
 
 from connectors.common.api import ApiAction, ApiConfig, ApiConnector, ApiRequest, Said
+from connectors.common.epoch import until
 from connectors.common.vendor_words import HeaderSecret, as_html, one_line
 from connectors.guides.azure_devops import GUIDE
 from relay.connector import Call, Check, Context, Example, Fields, Limit, Outgoing, secrets_in
@@ -293,7 +294,7 @@ class AzureDevOps(ApiConnector[AzureDevOpsConfig]):
         kind = str(error.get("typeKey") or "")
         words = one_line(error.get("message") or f"http {status}", self.sorting.redact)
         if status == 429:
-            return said.retry(f"too many or too costly requests: {words}", "http 429", _reset(said))
+            return said.retry(f"too many or too costly requests: {words}", "http 429", until(said, "x-ratelimit-reset"))
         if status in (401, 403) and error:
             return said.hold(f"{words}; check the token, its scope and its owner's rights", kind or f"http {status}")
         if kind.startswith("ProjectDoesNotExist"):
@@ -301,11 +302,3 @@ class AzureDevOps(ApiConnector[AzureDevOpsConfig]):
         if kind and 400 <= status < 500 and status not in self.retry_on and status != 410:
             return said.permanent(words, kind)
         return None
-
-
-def _reset(said: Said) -> timedelta | None:
-    """X-RateLimit-Reset, seconds since 1970, where there is no Retry-After."""
-    reset = said.header("x-ratelimit-reset") or ""
-    if said.header("retry-after") or not (reset.isascii() and reset.isdigit() and len(reset) <= 10):
-        return None
-    return max(datetime.fromtimestamp(int(reset), UTC) - datetime.now(UTC), timedelta(0))

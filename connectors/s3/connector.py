@@ -67,7 +67,7 @@ class _Write(Action[S3Config, Any, Put]):
     def put(self, fields: Any, call: Call, data: bytes, content_type: str, shown: Mapping[str, Any]) -> Put:
         assert isinstance(fields, Beside)
         config = self.config
-        key = _key(config.prefix, fields.path, fields.unique, call)  # type: ignore[attr-defined]
+        key = _key(config.prefix, fields.path, fields.unique, call)  # type: ignore[attr-defined]  # all four kinds of fields have both
         if len(key.encode()) > _LONGEST_KEY_BYTES:
             raise PermanentError("the key is longer than 1,024 bytes", cause="path refused")
         digest = hashlib.sha256(data)
