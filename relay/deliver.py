@@ -28,7 +28,7 @@ from relay.model import JSON, Attempt, Fate, Outcome, Reply, Status
 from relay.prepare import Preparer, scope_of, single_needs, skip_reason, step_of
 from relay.recipes import Recipe, Scope, Step, Workspace
 from relay.retry import DEFAULT_POLICY, Dead, Hold, RetryAt, RetryPolicy, decide
-from relay.store import Settled, Store, StoredDelivery
+from relay.store import Ended, Settled, Store, StoredDelivery
 
 #: A connector keeps its own time; one that does not is stopped this much later.
 _GRACE_SECONDS = 5.0
@@ -83,12 +83,18 @@ class Deliverer:
     def workspace(self, workspace: Workspace) -> None:
         self.preparer.workspace = workspace
 
-    async def deliver(self, job: DeliverJob) -> bool | Failed:
-        """One attempt. True where it was settled, False where the message only needs to be acknowledged."""
+    async def deliver(self, job: DeliverJob, made: StoredDelivery | None = None) -> bool | Failed:
+        """One attempt. True where it was settled, False where the message only needs to be acknowledged.
+
+        made  the delivery, where it was written by the exchange that leased it: then it need not be read
+        """
         cached = self.preparer.cached(job.event)
-        wanted = None if cached else job.event
         needs = job.predecessors
-        delivery, stored, ends = await self._store.with_event(job.delivery, wanted, single_needs(needs))
+        delivery, stored = made, None
+        ends: list[Ended] = []
+        if made is None or cached is None or needs:
+            wanted = None if cached else job.event
+            delivery, stored, ends = await self._store.with_event(job.delivery, wanted, single_needs(needs))
         if delivery is None or delivery.status in ENDED:
             # Done already: an acknowledgement was lost in a kill. Nothing is sent twice.
             return False

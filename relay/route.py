@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from relay import log
 from relay.clock import now, to_ms
 from relay.errors import BodyError, RecipeError, StoreError
-from relay.lanes import Command
+from relay.lanes import Claim, Command, Fetched
 from relay.memory import DecodedEvents
 from relay.messages import BATCH_ID, BatchJob, DeliverJob, RouteJob
 from relay.model import ROUTE_STEP, Event, Status, delivery_id
@@ -51,10 +51,28 @@ class _Routed:
     missing: bool = False
 
 
+class Deliveries(Protocol):
+    """Who makes attempts in this process."""
+
+    def claim(self) -> Claim | None:
+        """The next fetch, where there is room for what it brings."""
+
+    def begin_fetched(self, fetched: Sequence[Fetched], made: Mapping[str, StoredDelivery]) -> None:
+        """Begin what it brought. `made`: deliveries that were written just before it."""
+
+
 class Router:
     """Turns events into deliveries by the recipes of a workspace."""
 
-    def __init__(self, workspace: Workspace, store: Store, worker: str, decoded: DecodedEvents) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        store: Store,
+        worker: str,
+        decoded: DecodedEvents,
+        deliveries: Deliveries | None = None,
+    ) -> None:
+        self._deliveries = deliveries
         self.workspace = workspace
         self._store = store
         self._worker = worker
@@ -111,7 +129,7 @@ class Router:
         return _Routed(job, kind, status, deliveries, event.source)
 
     async def _write(self, routed: Sequence[_Routed], started: float) -> None:
-        held = await self._store.run_many([self._command(one) for one in routed])
+        held = await self._written(routed)
         took_ms = round((time.perf_counter() - started) * 1000, 1)
         for one, written in zip(routed, held, strict=True):
             if not written:
@@ -119,6 +137,24 @@ class Router:
             elif not one.missing:
                 await self._pause_broken(one.job)
                 self._tell(one, took_ms)
+
+    async def _written(self, routed: Sequence[_Routed]) -> list[bool]:
+        """Whether each was still ours to route. What is due now is leased by the same exchange, and begins at once."""
+        commands: list[Command[Any]] = [self._command(one) for one in routed]
+        claim = self._deliveries.claim() if self._deliveries is not None else None
+        if claim is None or self._deliveries is None:
+            return await self._store.run_many(commands)
+        try:
+            *held, fetch = await self._store.try_many([*commands, claim.command])
+        except BaseException as error:
+            claim.lost()
+            if not isinstance(error, StoreError):
+                raise
+            # Those that were written without our hearing of it are written no second time.
+            return await self._store.run_many(commands)
+        fetched = claim.took(fetch)
+        self._deliveries.begin_fetched(fetched, _made(routed, held))
+        return held
 
     def _command(self, routed: _Routed) -> Command[bool]:
         job = routed.job
@@ -201,6 +237,17 @@ class Router:
         status = Status.DELIVERED if made else Status.SKIPPED
         summary = f"routed: {made} deliveries" if made else "no recipe wants it"
         return [_letter(job.event, job.recipe, status, summary, "")]
+
+
+def _made(routed: Sequence[_Routed], held: Sequence[bool]) -> dict[str, StoredDelivery]:
+    """The deliveries that were surely new: nobody else has touched them yet."""
+    return {
+        new.id: StoredDelivery.begun(new, one.job.event)
+        for one, written in zip(routed, held, strict=True)
+        if written and not (one.job.again or one.job.delivery)
+        for new in one.deliveries
+        if new.payload and new.batch is None
+    }
 
 
 async def latest_edit(store: Store, delivery: StoredDelivery) -> tuple[Edit | None, str]:

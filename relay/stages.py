@@ -12,7 +12,7 @@ from relay.connections import Connections
 from relay.deliver import Deliverer
 from relay.memory import DecodedEvents
 from relay.recipes import Workspace
-from relay.route import Router
+from relay.route import Deliveries, Router
 from relay.store import Store
 
 
@@ -28,12 +28,19 @@ class Stages:
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
-    def of(cls, workspace: Workspace, connections: Connections, store: Store, worker: str) -> Stages:
+    def of(
+        cls,
+        workspace: Workspace,
+        connections: Connections,
+        store: Store,
+        worker: str,
+        deliveries: Deliveries | None = None,
+    ) -> Stages:
         # What was picked out of an event was looked up in this workspace's tables, and decoded as its sources say.
         decoded = DecodedEvents()
         deliverer = Deliverer(workspace, store, worker, decoded, connections)
         batcher = Batcher(deliverer.preparer, connections, store, worker)
-        return cls(workspace, Router(workspace, store, worker, decoded), deliverer, batcher)
+        return cls(workspace, Router(workspace, store, worker, decoded, deliveries), deliverer, batcher)
 
     @contextmanager
     def at_work(self) -> Iterator[Stages]:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import logging
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -24,18 +26,18 @@ import dramatiq
 import uvloop
 from dramatiq.asyncio import EventLoopThread, get_event_loop_thread, set_event_loop_thread
 from dramatiq.broker import Broker, MessageProxy
-from dramatiq.errors import Retry
 from dramatiq.middleware import Middleware, SkipMessage
 
 from relay import log
 from relay.clock import now_ms
 from relay.connections import Connections
 from relay.connector import Connector, Context
-from relay.deliver import MOST_TAKEN_BACK, Failed
+from relay.deliver import MOST_TAKEN_BACK
 from relay.errors import StoreError
 from relay.family import dead_neighbours
+from relay.in_flight import InFlight
 from relay.in_force import ROUTE_BUNDLE, free, put_in_force
-from relay.lanes import LaneBroker, LaneMessage, machine
+from relay.lanes import Fetched, LaneBroker, LaneMessage, machine
 from relay.messages import BATCH_ACTOR, DELIVER_ACTOR, ROUTE_ACTOR, BatchJob, DeliverJob, RouteJob
 from relay.recipes import Workspace
 from relay.recipes.reload import Changes
@@ -49,19 +51,14 @@ T = TypeVar("T")
 #: How many calls of the route actor a process has at once.
 ROUTE_CALLS = 2
 
+#: How many deliveries are handed to the event loop at once.
+DELIVER_BUNDLE = 64
+
 #: How often Dramatiq's idle threads wake to see whether the worker stops. Work wakes them at once.
 _IDLE_WAKE_MS = 1_000
 
 _SWEEP_SECONDS = 60.0
 _FORGET_SECONDS = 3600.0
-
-
-class AttemptFailed(Retry):
-    """Raised by the deliver actor for the retry middleware. A Retry, so that Dramatiq doesn't log it as a mistake."""
-
-    def __init__(self, failed: Failed) -> None:
-        super().__init__(failed.attempt.outcome.summary)
-        self.failed = failed
 
 
 def _tune() -> None:
@@ -92,12 +89,8 @@ def _start_loop() -> EventLoopThread:
     return thread
 
 
-class RetryPolicies(Middleware):
-    """Hands a failed attempt to the retry policy, and carries out what it decides.
-
-    Takes the place of Dramatiq's Retries, whose delayed messages wait in a worker's memory and whose dead letters
-    are forgotten after a week.
-    """
+class GiveUpRouting(Middleware):
+    """An event that worker after worker died over is a dead letter, instead of the end of one more."""
 
     def __init__(self, process: Process) -> None:
         self.process = process
@@ -105,37 +98,13 @@ class RetryPolicies(Middleware):
     def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
         assert isinstance(message, LaneMessage)
         times = max(lease.taken_back for lease in message.leases)
-        if times < MOST_TAKEN_BACK:
+        if message.actor_name != ROUTE_ACTOR or times < MOST_TAKEN_BACK:
             return
-        process = self.process
-        if message.actor_name == DELIVER_ACTOR:
-            process.wait_for(process.stages.deliverer.give_up(DeliverJob(*message.args), times))
-        elif message.actor_name == BATCH_ACTOR:
-            process.wait_for(process.stages.batcher.give_up(BatchJob(*message.args), times))
-        else:
-            (jobs,) = message.args
-            process.wait_for(process.stages.router.give_up([RouteJob(*job) for job in jobs], times))
-        _settled_elsewhere(process.broker, message)
+        (jobs,) = message.args
+        self.process.wait_for(self.process.stages.router.give_up([RouteJob(*job) for job in jobs], times))
+        for lease in message.leases:
+            self.process.broker.settle_elsewhere(lease.id)
         raise SkipMessage
-
-    def after_process_message(
-        self, broker: Broker, message: MessageProxy, *, result: Any = None, exception: BaseException | None = None
-    ) -> None:
-        assert isinstance(message, LaneMessage)
-        if exception is None or message.actor_name != DELIVER_ACTOR:
-            # An exception in routing or batching, or in what follows here, is ours: the broker has it tried again.
-            return
-        deliverer = self.process.stages.deliverer
-        if isinstance(exception, AttemptFailed):
-            self.process.wait_for(deliverer.fail(exception.failed))
-        else:
-            self.process.wait_for(deliverer.mistake(DeliverJob(*message.args), exception))
-        _settled_elsewhere(self.process.broker, message)
-
-
-def _settled_elsewhere(broker: LaneBroker, message: LaneMessage) -> None:
-    for lease in message.leases:
-        broker.settle_elsewhere(lease.id)
 
 
 class Process:
@@ -150,9 +119,10 @@ class Process:
         self.broker = LaneBroker(
             redis_url,
             prefix=settings.redis_prefix + "lanes:",
-            middleware=[RetryPolicies(self)],
+            middleware=[GiveUpRouting(self)],
             capacity={ROUTE_QUEUE: ROUTE_BUNDLE * ROUTE_CALLS, DELIVER_QUEUE: settings.concurrency},
         )
+        self.in_flight = InFlight(self.broker, lambda: self.stages)
         self._stopping = threading.Event()
         self._working = False
         self._declare_actors()
@@ -167,23 +137,29 @@ class Process:
                 self.broker.settle_elsewhere(job.message_id)
 
         # Deliveries go before new routing where both wait for a thread: what is begun is ended first.
-        @dramatiq.actor(broker=self.broker, actor_name=DELIVER_ACTOR, queue_name=DELIVER_QUEUE, priority=-1)
-        async def deliver(*words: Any) -> None:
-            job = DeliverJob(*words)
-            with self.stages.at_work() as stages:
-                ended = await stages.deliverer.deliver(job)
-            if isinstance(ended, Failed):
-                raise AttemptFailed(ended)
-            if ended:
-                self.broker.settle_elsewhere(job.delivery)
+        delivers = functools.partial(
+            dramatiq.actor,
+            broker=self.broker,
+            queue_name=DELIVER_QUEUE,
+            priority=-1,
+            bundle=DELIVER_BUNDLE,
+            hands_over=True,
+        )
 
-        @dramatiq.actor(broker=self.broker, actor_name=BATCH_ACTOR, queue_name=DELIVER_QUEUE, priority=-1)
-        async def deliver_batch(*words: Any) -> None:
-            job = BatchJob(*words)
-            with self.stages.at_work() as stages:
-                settled = await stages.batcher.send(job)
-            if settled:
-                self.broker.settle_elsewhere(job.batch)
+        def deliver(jobs: list[list[Any]], leases: Sequence[Fetched]) -> None:
+            self.hand_over([DeliverJob(*job) for job in jobs], leases)
+
+        def deliver_batch(jobs: list[list[Any]], leases: Sequence[Fetched]) -> None:
+            self.hand_over([BatchJob(*job) for job in jobs], leases)
+
+        delivers(deliver, actor_name=DELIVER_ACTOR)
+        delivers(deliver_batch, actor_name=BATCH_ACTOR)
+
+    def hand_over(self, jobs: Sequence[DeliverJob | BatchJob], leases: Sequence[Fetched]) -> None:
+        """From one of Dramatiq's threads to the event loop, which makes all of them at once."""
+        thread = get_event_loop_thread()
+        assert thread is not None
+        thread.loop.call_soon_threadsafe(self.in_flight.begin, jobs, leases)
 
     def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the event loop from one of Dramatiq's threads."""
@@ -205,7 +181,7 @@ class Process:
         self._tasks = [asyncio.create_task(self._keep_house()), asyncio.create_task(self._reloader.follow(self.take))]
 
     def _stages_of(self, workspace: Workspace) -> Stages:
-        return Stages.of(workspace, self._connections, self._store, self.broker.worker_id)
+        return Stages.of(workspace, self._connections, self._store, self.broker.worker_id, self.in_flight)
 
     async def take(self, workspace: Workspace, before: Workspace, _: Changes) -> None:
         """Another workspace is in force. What is under way ends by the one it began with."""
@@ -228,6 +204,7 @@ class Process:
         await self._connections.close(outdated)
 
     async def clean_up(self) -> None:
+        await self.in_flight.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*list(self._tasks), return_exceptions=True)
@@ -284,14 +261,14 @@ class Process:
             self._store.patient = False
 
     def _work(self) -> None:
-        worker = dramatiq.Worker(
-            self.broker, worker_timeout=_IDLE_WAKE_MS, worker_threads=self.settings.concurrency + ROUTE_CALLS
-        )
+        worker = dramatiq.Worker(self.broker, worker_timeout=_IDLE_WAKE_MS, worker_threads=ROUTE_CALLS + 1)
         self._working = True
         worker.start()
         self.log.info("worker.ready", worker=self.broker.worker_id, concurrency=self.settings.concurrency)
         self._stopping.wait()
         self.log.info("worker.draining", worker=self.broker.worker_id)
         self.broker.drain()
+        ends = time.monotonic() + self.settings.drain.total_seconds()
         worker.stop(timeout=round(self.settings.drain.total_seconds() * 1000))
+        self.broker.intake(DELIVER_QUEUE).room.wait_until_empty(max(0.0, ends - time.monotonic()))
         self.broker.close()

@@ -5,14 +5,16 @@ about. Messages wait until they are due, are leased to a worker, and are taken b
 """
 
 from relay.lanes.broker import LaneBroker, machine
-from relay.lanes.commands import Change, Fetched, LaneLimits, LaneState, NewMessage, Settlement
+from relay.lanes.commands import Change, Fetched, LaneLimits, LaneState, NewMessage, Settlement, Verb
 from relay.lanes.connection import Pipeline, StoreLostError, connect, connect_async, passes
 from relay.lanes.consumer import LaneConsumer, LaneMessage
+from relay.lanes.intake import Claim
 from relay.lanes.script import LIBRARY, Command, Script
 
 __all__ = [
     "LIBRARY",
     "Change",
+    "Claim",
     "Command",
     "Fetched",
     "LaneBroker",
@@ -25,6 +27,7 @@ __all__ = [
     "Script",
     "Settlement",
     "StoreLostError",
+    "Verb",
     "connect",
     "connect_async",
     "machine",

@@ -1,7 +1,10 @@
 """The Dramatiq side of the lanes: a Broker, and the Consumer that waits at the doorbell.
 
 An actor whose options say `bundle=N` is called with a list of up to N argument tuples at once; its message stands for
-all of them. Options of a message: `lane` (its queue's name where missing), `order_key`, and `delay` as Dramatiq has it.
+all of them. One whose options also say `hands_over=True` is given their leases as a second list, and may return before
+their work is done: whoever ends it says so, lease by lease (`LaneBroker.done`).
+
+Options of a message: `lane` (its queue's name where missing), `order_key`, and `delay` as Dramatiq has it.
 """
 
 from __future__ import annotations
@@ -19,9 +22,10 @@ from dramatiq.errors import ConnectionClosed, QueueNotFound
 from dramatiq.message import Message
 from dramatiq.middleware import Middleware
 
-from relay.lanes.commands import LaneLimits, Lanes, NewMessage, Settlement
+from relay.lanes.commands import Fetched, LaneLimits, Lanes, NewMessage, Settlement, Verb
 from relay.lanes.connection import StoreLostError, connect, run
-from relay.lanes.consumer import LaneConsumer, Room
+from relay.lanes.consumer import MISTAKE_PAUSE_US, LaneConsumer
+from relay.lanes.intake import Intake
 from relay.lanes.script import Command
 from relay.lanes.upkeep import Acknowledger, Heart
 
@@ -66,7 +70,7 @@ class LaneBroker(Broker):
         capacity: dict[str, int] | None = None,
     ) -> None:
         super().__init__(middleware=middleware if middleware is not None else [])
-        self.actor_options |= {"bundle"}
+        self.actor_options |= {"bundle", "hands_over"}
         self.client = connect(url)
         # A subscriber waits for as long as it takes: a socket timeout would end the wait.
         self.listener = connect(url, socket_timeout=None, keepalive=True)
@@ -76,12 +80,9 @@ class LaneBroker(Broker):
         self.settled: set[str] = set()
         # What this process holds by its own account, until the store has confirmed that it doesn't any more.
         self.held: set[str] = set()
-        self.in_doubt: set[str] = set()
         self.draining = False
         self._capacity = capacity or {}
-        # Of the process, not of a consumer: Dramatiq makes a new consumer after each lost connection, while
-        # messages of the old one are still being worked on.
-        self._rooms: dict[str, Room] = {}
+        self._intakes: dict[str, Intake] = {}
         self._acknowledger = Acknowledger(self)
         self._heart = Heart(self)
 
@@ -114,8 +115,13 @@ class LaneBroker(Broker):
         if queue_name not in self.queues:
             raise QueueNotFound(queue_name)
         self._heart.start()
-        room = self._rooms.setdefault(queue_name, Room(self._capacity.get(queue_name, prefetch)))
-        return LaneConsumer(self, queue_name, room, timeout / 1000)
+        return LaneConsumer(self, self.intake(queue_name, prefetch), timeout / 1000)
+
+    def intake(self, queue_name: str, prefetch: int = 1) -> Intake:
+        """How this process takes messages of a queue; `prefetch` where it has no capacity of its own."""
+        if queue_name not in self._intakes:
+            self._intakes[queue_name] = Intake(self, queue_name, self._capacity.get(queue_name, prefetch))
+        return self._intakes[queue_name]
 
     def settle_elsewhere(self, message_id: str) -> None:
         """The message was acknowledged by a script of the caller's own, in one act with its outcome."""
@@ -124,6 +130,14 @@ class LaneBroker(Broker):
     def settle(self, settlement: Settlement) -> None:
         """Acknowledge, soon; what many threads settle travels together."""
         self._acknowledger.put(settlement)
+
+    def done(self, queue_name: str, lease: Fetched, verb: Verb | None = None) -> None:
+        """What an actor that hands over was leased is done with. `verb` is None where the caller settled it itself."""
+        if verb is None:
+            self.held.discard(lease.id)
+        else:
+            self.settle(Settlement(verb, lease.lane, lease.id, time.time_ns() // 1000 + MISTAKE_PAUSE_US))
+        self._intakes[queue_name].room.give(1)
 
     def drain(self) -> None:
         """Fetch nothing more: the process is about to stop."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from relay.lanes.script import Argument, Command, lane_script
 
@@ -57,11 +57,27 @@ class Fetched:
     taken_back: int
 
 
+class Fetch(NamedTuple):
+    """What a fetch found.
+
+    wait_us   until the next timer; None: there is none; 0: more is due
+    messages  leased to the worker
+    at_us     when it was, on the store's clock: what rang before then has been seen to
+    """
+
+    wait_us: int | None
+    messages: Sequence[Fetched]
+    at_us: int
+
+
+Verb = Literal["ack", "nack", "retry", "requeue"]
+
+
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """What becomes of a message in flight."""
 
-    verb: Literal["ack", "nack", "retry", "requeue"]
+    verb: Verb
     lane: str
     id: str
     due_us: int = 0
@@ -114,7 +130,7 @@ class Lanes:
         self.keys = (prefix,)
 
     def bell(self, queue: str) -> str:
-        """The channel that is published to when there is something new to take."""
+        """The channel that is told, in microseconds, when there was something new to take."""
         return f"{self.prefix}bell:{queue}"
 
     def enqueue(self, messages: Iterable[NewMessage], now_us: int | None = None) -> Command[list[bool]]:
@@ -124,8 +140,8 @@ class Lanes:
 
     def fetch(
         self, queue: str, worker: str, limit: int, lease_us: int, share: int | None = None, now_us: int | None = None
-    ) -> Command[tuple[int | None, list[Fetched]]]:
-        """The microseconds until the next timer (None: no timer; 0: more is due) and the messages leased.
+    ) -> Command[Fetch]:
+        """Lease what is due, at most `limit`, fair between lanes.
 
         share  a lane may come to hold so many times what it leaves free of `limit`; None is no such bound
         """
@@ -205,13 +221,13 @@ def _flags(reply: Any) -> list[bool]:
     return [bool(flag) for flag in reply]
 
 
-def _fetched(reply: Any) -> tuple[int | None, list[Fetched]]:
+def _fetched(reply: Any) -> Fetch:
     wait = int(reply[0])
     messages = [
         Fetched(reply[i].decode(), reply[i + 1].decode(), reply[i + 2], int(reply[i + 3]))
-        for i in range(1, len(reply), 4)
+        for i in range(2, len(reply), 4)
     ]
-    return (None if wait < 0 else wait), messages
+    return Fetch(None if wait < 0 else wait, messages, int(reply[1]))
 
 
 def _state(name: str, row: Any) -> LaneState:

@@ -52,6 +52,15 @@ class Base:
         """All of them in one exchange. Raises as `run` does, for the first that failed."""
         return await self._patiently(lambda: self._pipeline.run_many(commands)) if commands else []
 
+    async def try_many(self, commands: Sequence[Command[Any]]) -> list[Any]:
+        """As `run_many`, but once, also where the store is patient: for commands that must not be sent again."""
+        try:
+            return await self._pipeline.run_many(commands)
+        except StoreLostError as error:
+            raise StoreUnavailableError(f"the store can't be reached: {error}") from error
+        except redis.ResponseError as error:
+            raise _refusal(error) from error
+
     async def ask(self, *words: Argument) -> Any:
         """One plain Redis command, its reply as it comes."""
         return await self.run(Command(words))

@@ -139,6 +139,18 @@ class StoredDelivery:
             idempotency_key=f"{delivery_id}-r{again}" if again else delivery_id,
         )
 
+    @classmethod
+    def begun(cls, new: NewDelivery, event_id: str) -> StoredDelivery:
+        """As it is when it has just been written."""
+        return cls(
+            *(new.id, event_id, new.recipe, new.version, new.step, new.item, new.connection, new.status),
+            created_ms=0,
+            changed_ms=0,
+            needs=new.needs,
+            edited=new.edited,
+            idempotency_key=new.id,
+        )
+
     def as_json(self, *, whole: bool = False) -> dict[str, Any]:
         row: dict[str, Any] = {
             "id": self.id,

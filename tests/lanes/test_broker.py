@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import dramatiq
 import pytest
@@ -15,7 +15,7 @@ import redis
 from dramatiq.errors import QueueNotFound
 from dramatiq.message import Message
 
-from relay.lanes import LaneBroker, LaneLimits, LaneState
+from relay.lanes import Fetched, LaneBroker, LaneLimits, LaneState
 from relay.lanes.commands import NewMessage, Settlement
 from tests.harness import eventually
 
@@ -174,7 +174,7 @@ def test_a_lane_with_one_message_does_not_wait_for_one_with_thousands(broker: La
     flood = [NewMessage("q", "flood", f"f{n}", b"{}") for n in range(5000)]
     broker.run(broker.lanes.enqueue(flood))
     broker.run(broker.lanes.enqueue([NewMessage("q", "single", "s", b"{}")]))
-    _, fetched = broker.run(broker.lanes.fetch("q", "w", 16, 1_000_000))
+    _, fetched, _ = broker.run(broker.lanes.fetch("q", "w", 16, 1_000_000))
     assert "single" in [message.lane for message in fetched]
     assert len(fetched) == 16, "what a lane leaves of its share goes to the others"
 
@@ -186,11 +186,11 @@ def test_lanes_that_hang_leave_room_for_one_that_comes_after_them(broker: LaneBr
         broker.run(broker.lanes.enqueue([NewMessage("q", f"hangs{lane}", f"h{lane}-{n}", b"{}") for n in range(50)]))
     free = 64
     for _ in range(100):
-        _, fetched = broker.run(broker.lanes.fetch("q", "w", free, 60_000_000, share=2))
+        _, fetched, _ = broker.run(broker.lanes.fetch("q", "w", free, 60_000_000, share=2))
         free -= len(fetched)
     assert 0 < free < 10
     broker.run(broker.lanes.enqueue([NewMessage("q", "healthy", "one", b"{}")]))
-    _, fetched = broker.run(broker.lanes.fetch("q", "w", free, 60_000_000, share=2))
+    _, fetched, _ = broker.run(broker.lanes.fetch("q", "w", free, 60_000_000, share=2))
     assert [message.id for message in fetched] == ["one"]
     broker.run(broker.lanes.settle("w", [Settlement("ack", "healthy", "one")]))
 
@@ -200,13 +200,13 @@ def test_a_lane_alone_gets_two_thirds_of_a_worker_and_goes_on_when_something_of_
     broker.run(broker.lanes.enqueue([NewMessage("q", "l", f"m{n:03}", b"{}") for n in range(200)]))
     held: list[str] = []
     for _ in range(20):
-        _, fetched = broker.run(broker.lanes.fetch("q", "w", 63 - len(held), 60_000_000, share=2))
+        _, fetched, _ = broker.run(broker.lanes.fetch("q", "w", 63 - len(held), 60_000_000, share=2))
         held += [message.id for message in fetched]
     assert len(held) == 42
-    wait, _ = broker.run(broker.lanes.fetch("q", "w", 63 - len(held), 60_000_000, share=2))
+    wait, *_ = broker.run(broker.lanes.fetch("q", "w", 63 - len(held), 60_000_000, share=2))
     assert wait is None, "no reason to look again at once"
     broker.run(broker.lanes.settle("w", [Settlement("ack", "l", id_) for id_ in held[:6]]))
-    _, fetched = broker.run(broker.lanes.fetch("q", "w", 63 - 36, 60_000_000, share=2))
+    _, fetched, _ = broker.run(broker.lanes.fetch("q", "w", 63 - 36, 60_000_000, share=2))
     assert len(fetched) == 6
 
 
@@ -273,3 +273,65 @@ def test_a_worker_that_ends_in_order_leaves_nothing_leased(
     process.wait(20)
     assert state(broker, "q").in_flight == 0
     assert state(broker, "q").waiting + valkey.llen(prefix + "done") == 40
+
+
+def test_what_is_handed_over_is_done_when_somebody_says_so(broker: LaneBroker) -> None:
+    handed: list[Fetched] = []
+
+    @dramatiq.actor(broker=broker, queue_name="q", bundle=8, hands_over=True)
+    def work(jobs: list[list[int]], leases: Sequence[Fetched]) -> None:
+        assert len(jobs) == len(leases)
+        handed.extend(leases)
+
+    broker.enqueue_many([work.message(number) for number in range(5)])
+    with working(broker):
+        eventually(lambda: len(handed) == 5)
+        assert state(broker, "q").in_flight == 5, "the actor has returned, the work goes on"
+        assert not broker.intake("q").room.wait_until_empty(0)
+        for lease in handed:
+            broker.done("q", lease, "ack")
+        assert broker.intake("q").room.wait_until_empty(5)
+        eventually(lambda: state(broker, "q").in_flight == 0)
+
+
+def test_a_claimed_fetch_is_the_only_one_and_takes_what_there_is_room_for(broker: LaneBroker) -> None:
+    broker.declare_queue("q")
+    broker.enqueue_many([Message("q", "work", (n,), {}, {}, f"id{n}") for n in range(3)])
+    intake = broker.intake("q", 8)
+    claim = intake.claim()
+    assert claim is not None
+    assert intake.claim() is None, "somebody is fetching"
+    fetched = claim.took(broker.run(claim.command))
+    assert sorted(lease.id for lease in fetched) == ["id0", "id1", "id2"]
+    assert broker.held == {"id0", "id1", "id2"}
+    again = intake.claim()
+    assert again is not None
+    assert len(again.took(broker.run(again.command))) == 0
+    for lease in fetched:
+        broker.done("q", lease, "ack")
+    assert intake.room.wait_until_empty(5)
+
+
+def test_what_a_lost_claim_was_leased_waits_again(broker: LaneBroker) -> None:
+    broker.declare_queue("q")
+    broker.enqueue(Message("q", "work", (), {}, {}, "id"))
+    intake = broker.intake("q", 8)
+    claim = intake.claim()
+    assert claim is not None
+    broker.run(claim.command)
+    claim.lost()
+    assert intake.claim() is None, "first it has to be known what is held"
+    (lease,) = intake.fetch()
+    assert (lease.id, lease.taken_back) == ("id", 0)
+
+
+def test_a_doorbell_that_rang_before_the_last_fetch_wakes_nobody(broker: LaneBroker) -> None:
+    broker.declare_queue("q")
+    intake = broker.intake("q", 8)
+    claim = intake.claim()
+    assert claim is not None
+    fetch = broker.run(claim.command)
+    claim.took(fetch)
+    broker.enqueue(Message("q", "work", (), {}, {}, "later"))
+    assert intake.fetch(fetch.at_us - 1) == [], "that ring has been answered"
+    assert [lease.id for lease in intake.fetch(fetch.at_us + 1)] == ["later"]

@@ -141,7 +141,7 @@ class LanesMachine(RuleBasedStateMachine):
     @rule(worker=workers_, limit=st.integers(1, 8))
     def fetch(self, worker: str, limit: int) -> None:
         self.now += 10
-        _, fetched = self.run(self.lanes.fetch("q", worker, limit, LEASE, now_us=self.now))
+        _, fetched, _ = self.run(self.lanes.fetch("q", worker, limit, LEASE, now_us=self.now))
         self.lease[worker] = self.now + LEASE
         assert len(fetched) <= limit
         before = {name: (lane.may_go(self.now), lane.room(self.now)) for name, lane in self.model.items()}
@@ -293,7 +293,7 @@ class LanesMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.all)
     @rule()
     def the_timer_says_when_to_look_again(self) -> None:
-        wait, _ = self.run(self.lanes.fetch("q", "looker", 0, LEASE, now_us=self.now))
+        wait, *_ = self.run(self.lanes.fetch("q", "looker", 0, LEASE, now_us=self.now))
         due = []
         for lane in self.model.values():
             # How long a full rate or a full lane holds is told when it opens; here only what waits for its time.

@@ -1,8 +1,8 @@
 -- ARGV: now, queue, worker, how many, lease, share ('' = none)
--- Returns {microseconds until the next timer or -1, lane, id, payload, times taken back, lane, id, …}.
+-- Returns {microseconds until the next timer or -1, now, lane, id, payload, times taken back, lane, id, …}.
 local now, queue, worker, n = clock(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
 local ready, timer = P .. 'ready:' .. queue, P .. 'timer:' .. queue
-local got = {-1}
+local got = {-1, int(now)}
 
 call('ZADD', P .. 'workers', int(now + ARGV[5]), worker)
 for _, lane in ipairs(call('ZRANGE', timer, '-inf', int(now), 'BYSCORE', 'LIMIT', 0, n + 64)) do touch(lane, now) end
@@ -79,7 +79,7 @@ end
 if call('ZCARD', ready) > 0 then
   got[1] = 0
   -- There is more than this worker can take: wake one that sleeps.
-  if n < 1 then ring(queue) end
+  if n < 1 then ring(queue, now) end
 else
   local first = call('ZRANGE', timer, 0, 0, 'WITHSCORES')
   if first[1] then got[1] = math.max(0, tonumber(first[2]) - now) end

@@ -46,10 +46,11 @@ local function room(lane, s)
 end
 
 local rung = {}
-local function ring(queue)
+-- Says when it rings: who has looked since need not be woken.
+local function ring(queue, now)
   if not rung[queue] then
     rung[queue] = true
-    call('PUBLISH', P .. 'bell:' .. queue, '1')
+    call('PUBLISH', P .. 'bell:' .. queue, int(now))
   end
 end
 
@@ -76,14 +77,14 @@ local function touch(lane, now)
     call('ZREM', timer, lane)
     if not call('ZSCORE', ready, lane) then
       call('ZADD', ready, call('INCR', P .. 'turn'), lane)
-      ring(s.q)
+      ring(s.q, now)
     end
   else
     call('ZREM', ready, lane)
     local first = call('ZRANGE', timer, 0, 0, 'WITHSCORES')
     call('ZADD', timer, int(at), lane)
     -- Sleepers wait until the first timer: an earlier one has to be heard of.
-    if not first[1] or at < tonumber(first[2]) then ring(s.q) end
+    if not first[1] or at < tonumber(first[2]) then ring(s.q, now) end
   end
 end
 
