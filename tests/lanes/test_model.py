@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from relay.lanes.commands import LaneLimits, Lanes, NewMessage, Settlement
+from relay.lanes.commands import LaneBreaker, LaneLimits, Lanes, NewMessage, Settlement
 from relay.lanes.connection import run
 
 SECOND = 1_000_000
+MICROSECOND = timedelta(microseconds=1)
 LEASE = 10 * SECOND
 LANES = ["a", "b", "c"]
 WORKERS = ["w1", "w2"]
@@ -35,19 +36,74 @@ class Message:
     key: str | None
     due: int
     lost: int = 0
+    tried: bool = False
 
 
 def spread(id_: str, times: int) -> float:
     """Those that were held when workers died more than once come back apart from each other."""
-    if times < 2:
-        return 0
-    return (times - 1) * 5_000_000 * int(hashlib.sha1(f"{id_}{times}".encode()).hexdigest()[:4], 16) / 65536
+    return (times - 1) * 5_000_000 * share_of(f"{id_}{times}") if times > 1 else 0
+
+
+def share_of(text: str) -> float:
+    return int(hashlib.sha1(text.encode()).hexdigest()[:4], 16) / 65536
+
+
+BREAKER = LaneBreaker(3, 50, timedelta(seconds=6), timedelta(seconds=2), timedelta(seconds=5))
+
+
+@dataclass
+class Breaker:
+    """What attempts said of the destination, as an operator would count it on paper."""
+
+    on: bool = False
+    since: int = 0
+    counted: int = 0
+    failed: int = 0
+    trips: int = 0
+    probes: bool = False
+    asked: bool = False
+    wait: int = 0
+    ramp: int = 0
+
+    def hear(self, lane: Lane, health: str, asked: int, now: int) -> None:
+        if not self.on or (not health and not asked) or (self.probes and self.wait > now):
+            return
+        if self.counted and health and now - self.since > BREAKER.window // MICROSECOND and not self.probes:
+            self.counted = self.failed = 0
+        if health == "well":
+            self.probes = False
+            self.counted += bool(self.counted)
+            if self.ramp:
+                self.ramp += 1
+                if self.ramp >= (lane.concurrency or 16):
+                    self.ramp = self.trips = 0
+                    self.asked = False
+        elif health == "unwell":
+            self.since = self.since if self.counted else now
+            self.counted += 1
+            self.failed += 1
+            if self.probes or (self.counted >= BREAKER.attempts and self.failed * 2 >= self.counted):
+                self.open(lane, now)
+            else:
+                if self.counted >= 4 * BREAKER.attempts:
+                    self.counted, self.failed = self.counted // 2, math.ceil(self.failed / 2)
+                self.ramp = self.ramp // 2 if self.ramp > 1 else self.ramp
+        until = now + min(asked, BREAKER.longest // MICROSECOND)
+        if asked and until > self.wait:
+            self.wait, self.ramp, self.asked = until, 1, True
+
+    def open(self, lane: Lane, now: int) -> None:
+        self.trips += 1
+        pause = min(BREAKER.pause * 2 ** (self.trips - 1), BREAKER.longest) // MICROSECOND
+        self.wait = math.floor(now + pause * (1 + 0.1 * share_of(f"{lane.name}{self.trips}")))
+        self.probes, self.asked, self.ramp, self.counted, self.failed = True, True, 1, 0, 0
 
 
 @dataclass
 class Lane:
     """A lane as plain Python would have it: everything that waits, in the order it came."""
 
+    name: str
     waiting: dict[str, Message] = field(default_factory=dict)
     in_flight: dict[str, tuple[str, Message]] = field(default_factory=dict)
     order: dict[str, list[str]] = field(default_factory=dict)
@@ -58,10 +114,14 @@ class Lane:
     rate: int = 0
     period: int = 0
     gate: int = 0
+    breaker: Breaker = field(default_factory=Breaker)
+    turn: int = 0
+    set_by_file: tuple[int, int] = (0, 0)
+    by_hand: int = 0
 
     def eligible(self, now: int) -> list[Message]:
         """What may be taken now, limits aside: due, and the first of its key."""
-        if self.paused:
+        if self.paused or self.breaker.wait > now:
             return []
         first = [m for m in self.waiting.values() if m.key is None or self.order[m.key][0] == m.id]
         return sorted((m for m in first if m.due <= now), key=lambda m: (m.due, m.id))
@@ -70,6 +130,8 @@ class Lane:
         room = 1_000_000
         if self.concurrency:
             room = self.concurrency - len(self.in_flight)
+        if self.breaker.ramp:
+            room = min(room, self.breaker.ramp - len(self.in_flight))
         if self.rate:
             room = min(room, self.rate - sum(1 for at in self.taken if at > now - self.period))
         if self.gate:
@@ -107,7 +169,7 @@ class LanesMachine(RuleBasedStateMachine):
         super().__init__()
         self.lanes = Lanes(f"model{next(_prefixes)}:")
         self.now = 1_700_000_000 * SECOND
-        self.model = {name: Lane() for name in LANES}
+        self.model = {name: Lane(name) for name in LANES}
         self.lease: dict[str, int] = {}
         self.finished: set[str] = set()
         self.all: set[str] = set()

@@ -16,6 +16,41 @@ if share then
   for _, lane in ipairs(call('HVALS', P .. 'w:' .. worker)) do mine[lane] = (mine[lane] or 0) + 1 end
 end
 
+-- How many that were tried before are in flight.
+local function tried_in_flight(lane)
+  local flying = 0
+  for _, id in ipairs(call('SMEMBERS', P .. 'u:' .. lane)) do
+    if call('HEXISTS', P .. 'f:' .. lane, id) == 1 then flying = flying + 1 else call('SREM', P .. 'u:' .. lane, id) end
+  end
+  return flying
+end
+
+-- What goes next, and which of it was tried before. After a bad hour thousands of those may be due at once: while first
+-- attempts wait too, they take turns, and what was tried before holds at most half of the lane's places.
+local function due(lane, s, most)
+  local firsts = call('ZRANGE', P .. 'd:' .. lane, '-inf', int(now), 'BYSCORE', 'LIMIT', 0, most)
+  local tried = call('ZRANGE', P .. 't:' .. lane, '-inf', int(now), 'BYSCORE', 'LIMIT', 0, most)
+  if #tried == 0 then return firsts, {} end
+  local may, turn = #tried, 1
+  if #firsts > 0 then
+    if s.c > 0 then may = math.min(may, math.max(1, math.floor(s.c / 2)) - tried_in_flight(lane)) end
+    turn = call('HINCRBY', P .. 'l:' .. lane, 'turn', 1) % 2
+  end
+  local ids, was_tried, i, j = {}, {}, 1, 1
+  while #ids < most and (i <= #firsts or j <= may) do
+    if j <= may and (turn == 1 or i > #firsts) then
+      ids[#ids + 1] = tried[j]
+      was_tried[tried[j]] = true
+      j = j + 1
+    else
+      ids[#ids + 1] = firsts[i]
+      i = i + 1
+    end
+    turn = 1 - turn
+  end
+  return ids, was_tried
+end
+
 local function take(lane, quantum)
   local s = settings(lane)
   if s.paused or s.wait > now then return 0 end
@@ -27,7 +62,8 @@ local function take(lane, quantum)
   end
   if quantum < 1 then return 0 end
   local rate, taken = P .. 'r:' .. lane, 0
-  for _, id in ipairs(call('ZRANGE', P .. 'd:' .. lane, '-inf', int(now), 'BYSCORE', 'LIMIT', 0, quantum)) do
+  local ids, tried = due(lane, s, quantum)
+  for _, id in ipairs(ids) do
     local payload = call('HGET', P .. 'msg', id)
     local back = tonumber(call('HGET', P .. 'back', id) or 0)
     -- One that a worker died over is handled alone, and in a gated lane nothing may go beside it.
@@ -38,11 +74,12 @@ local function take(lane, quantum)
       call('RPUSH', rate, int(now))
       call('LTRIM', rate, -s.rn, -1)
     end
-    call('ZREM', P .. 'd:' .. lane, id)
+    call('ZREM', P .. (tried[id] and 't:' or 'd:') .. lane, id)
     -- An id without a message can't be; a hole in the answer would cut it off there.
     if payload then
       call('HSET', P .. 'f:' .. lane, id, worker)
       call('HSET', P .. 'w:' .. worker, id, lane)
+      if tried[id] then call('SADD', P .. 'u:' .. lane, id) end
       taken = taken + 1
       got[#got + 1] = lane
       got[#got + 1] = id
