@@ -115,8 +115,8 @@ class Lane:
     period: int = 0
     gate: int = 0
     breaker: Breaker = field(default_factory=Breaker)
-    turn: int = 0
-    set_by_file: tuple[int, int] = (0, 0)
+    tried_next: bool = False
+    file_says: int = 0
     by_hand: int = 0
 
     def eligible(self, now: int) -> list[Message]:
@@ -139,11 +139,29 @@ class Lane:
             room = min(self.gate if not self.in_flight else 0, room if self.rate else self.gate)
         return max(0, room)
 
+    def in_turns(self, now: int) -> list[tuple[Message, bool | None]]:
+        """What may be taken, in its order, each with whose turn it is then; None where it wasn't a matter of turns."""
+        eligible = self.eligible(now)
+        firsts, tried = [m for m in eligible if not m.tried], [m for m in eligible if m.tried]
+        most = max(1, self.concurrency // 2) if self.concurrency else 1_000_000
+        flying = sum(message.tried for _, message in self.in_flight.values())
+        turn, found = self.tried_next, []
+        while firsts or tried:
+            both = bool(firsts and tried)
+            if tried and (not firsts or (turn and flying < most)):
+                message, flying = tried.pop(0), flying + 1
+            else:
+                message = firsts.pop(0)
+            if both:
+                turn = not message.tried
+            found.append((message, turn if both else None))
+        return found
+
     def may_go(self, now: int) -> list[str]:
         """In their order; of a gated lane one alone that a worker died over."""
         ids = []
         keys = set()
-        for message in self.eligible(now):
+        for message, _ in self.in_turns(now):
             if message.key is None or message.key not in keys:
                 if self.gate and message.lost and ids:
                     break
@@ -210,9 +228,11 @@ class LanesMachine(RuleBasedStateMachine):
         for name, lane in self.model.items():
             taken = [message.id for message in fetched if message.lane == name]
             may_go, room = before[name]
+            turns = {message.id: turn for message, turn in lane.in_turns(self.now)}
             assert taken == may_go[: len(taken)], "the first that are due, in their order"
             assert len(taken) <= room, "never beyond concurrency and rate"
             for id_ in taken:
+                lane.tried_next = lane.tried_next if turns[id_] is None else bool(turns[id_])
                 lane.in_flight[id_] = (worker, lane.waiting.pop(id_))
                 if lane.rate:
                     lane.taken.append(self.now)
@@ -231,8 +251,10 @@ class LanesMachine(RuleBasedStateMachine):
         verb=st.sampled_from(["ack", "nack", "retry", "requeue"]),
         pick=st.integers(0, 10),
         delay=st.integers(0, 5),
+        health=st.sampled_from(["", "well", "unwell", "unwell"]),
+        asked=st.sampled_from([0, 0, 0, 1, 30]),
     )
-    def settle(self, worker: str, verb: str, pick: int, delay: int) -> None:
+    def settle(self, worker: str, verb: str, pick: int, delay: int, health: str, asked: int) -> None:
         self.now += 10
         held = [
             (name, id_)
@@ -244,15 +266,17 @@ class LanesMachine(RuleBasedStateMachine):
             return
         name, id_ = held[pick % len(held)]
         due = self.now + delay * SECOND
-        settlement = Settlement(verb, name, id_, due)  # type: ignore[arg-type]
+        settlement = Settlement(verb, name, id_, due, health, asked * SECOND)  # type: ignore[arg-type]
         other = next(who for who in WORKERS if who != worker)
         assert self.run(self.lanes.settle(other, [settlement], self.now)) == [False], "not who holds it"
         assert self.run(self.lanes.settle(worker, [settlement], self.now)) == [True]
         assert self.run(self.lanes.settle(worker, [settlement], self.now)) == [False], "not twice"
         lane = self.model[name]
+        lane.breaker.hear(lane, health, asked * SECOND, self.now)
         _, message = lane.in_flight.pop(id_)
         if verb in ("retry", "requeue"):
             message.due = due if verb == "retry" else lane.back(self.now)
+            message.tried = verb == "retry" and not lane.gate
             lane.waiting[id_] = message
         else:
             lane.leave(message)
@@ -290,6 +314,10 @@ class LanesMachine(RuleBasedStateMachine):
             self.run(self.lanes.pause("q", name, "a test", now_us=self.now))
         else:
             self.run(self.lanes.resume("q", name, now_us=self.now))
+            lane, breaker = self.model[name], self.model[name].breaker
+            if breaker.on and (lane.paused or breaker.probes or (breaker.asked and breaker.wait > self.now)):
+                breaker.ramp = 1
+                breaker.wait = 0 if breaker.asked else breaker.wait
         self.model[name].paused = paused
 
     @rule(
@@ -298,16 +326,43 @@ class LanesMachine(RuleBasedStateMachine):
         rate=st.integers(0, 3),
         period=st.sampled_from([1, 4]),
         gate=st.sampled_from([0, 0, 1, 3]),
+        breaks=st.booleans(),
     )
-    def configure(self, name: str, concurrency: int, rate: int, period: int, gate: int) -> None:
+    def configure(self, name: str, concurrency: int, rate: int, period: int, gate: int, breaks: bool) -> None:
         lane = self.model[name]
+        if gate != lane.gate and any(message.tried for message in lane.waiting.values()):
+            # The relay's gated lanes are others than those in which something is tried again.
+            gate = lane.gate
+        # A gated lane has no destination, and no breaker.
+        breaker = BREAKER if breaks and not gate else None
+        if breaker is None:
+            lane.breaker = Breaker()
+        lane.breaker.on = breaker is not None
         # A rate counts from when it is set; changing it while it holds would ask for what was taken before it did.
         if bool(rate) != bool(lane.rate) or not lane.rate:
             lane.rate, lane.period, lane.taken = rate, period * SECOND, []
             self.client.delete(f"{self.lanes.prefix}r:{name}")
-        lane.concurrency, lane.gate = 0 if gate else concurrency, gate
-        limits = LaneLimits(name, "q", lane.concurrency, lane.rate, timedelta(microseconds=lane.period), gate)
-        self.run(self.lanes.configure([limits], self.now))
+        lane.file_says, lane.gate = 0 if gate else concurrency, gate
+        lane.by_hand = 0 if gate else lane.by_hand
+        if gate:
+            self.run(self.lanes.unlimit(name, now_us=self.now))
+        lane.concurrency = lane.by_hand or lane.file_says
+        period_ = timedelta(microseconds=lane.period)
+        self.run(
+            self.lanes.configure([LaneLimits(name, "q", lane.file_says, lane.rate, period_, gate, breaker)], self.now)
+        )
+
+    @rule(name=lanes_, concurrency=st.integers(0, 3))
+    def limit_by_hand(self, name: str, concurrency: int) -> None:
+        lane = self.model[name]
+        if lane.gate:
+            return
+        if concurrency:
+            self.run(self.lanes.limit(name, "a test", concurrency=concurrency, now_us=self.now))
+        else:
+            self.run(self.lanes.unlimit(name, now_us=self.now))
+        lane.by_hand = concurrency
+        lane.concurrency = lane.by_hand or lane.file_says
 
     @rule(worker=workers_, reap=st.booleans())
     def beat(self, worker: str, reap: bool) -> None:
@@ -333,6 +388,7 @@ class LanesMachine(RuleBasedStateMachine):
                 if who == worker:
                     del lane.in_flight[id_]
                     message.lost += 1
+                    message.tried = False
                     message.due = lane.back(math.floor(self.now + spread(id_, message.lost)))
                     lane.waiting[id_] = message
                     lost += 1
@@ -340,13 +396,16 @@ class LanesMachine(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_lost_and_the_counts_agree(self) -> None:
-        for state in self.run(self.lanes.stats(LANES)):
+        for state in self.run(self.lanes.stats(LANES, self.now)):
             lane = self.model[state.name]
             assert (state.waiting, state.in_flight, state.dead) == (
                 len(lane.waiting),
                 len(lane.in_flight),
                 len(lane.dead),
             )
+            if not lane.paused:
+                assert state.state == ("breaker" if lane.breaker.probes else "running")
+            assert state.getting_on == lane.breaker.ramp
         somewhere = set(self.finished)
         for lane in self.model.values():
             somewhere |= {*lane.waiting, *lane.in_flight, *lane.dead}
@@ -359,8 +418,12 @@ class LanesMachine(RuleBasedStateMachine):
         due = []
         for lane in self.model.values():
             # How long a full rate or a full lane holds is told when it opens; here only what waits for its time.
-            if not lane.paused and not lane.rate and not lane.concurrency and not lane.gate:
-                due += [m.due for m in lane.waiting.values() if m.key is None or lane.order[m.key][0] == m.id]
+            if not lane.paused and not lane.breaker.ramp and not lane.rate and not lane.concurrency and not lane.gate:
+                due += [
+                    max(m.due, lane.breaker.wait)
+                    for m in lane.waiting.values()
+                    if m.key is None or lane.order[m.key][0] == m.id
+                ]
         if due:
             assert wait is not None
             assert wait <= max(0, min(due) - self.now)

@@ -25,30 +25,31 @@ local function tried_in_flight(lane)
   return flying
 end
 
--- What goes next, and which of it was tried before. After a bad hour thousands of those may be due at once: while first
+-- What goes next, and whose turn it is after each. After a bad hour thousands of retries may be due at once: while first
 -- attempts wait too, they take turns, and what was tried before holds at most half of the lane's places.
 local function due(lane, s, most)
   local firsts = call('ZRANGE', P .. 'd:' .. lane, '-inf', int(now), 'BYSCORE', 'LIMIT', 0, most)
   local tried = call('ZRANGE', P .. 't:' .. lane, '-inf', int(now), 'BYSCORE', 'LIMIT', 0, most)
-  if #tried == 0 then return firsts, {} end
-  local may, turn = #tried, 1
+  if #tried == 0 then return firsts, {}, {} end
+  local may, turn = #tried, 't'
   if #firsts > 0 then
     if s.c > 0 then may = math.min(may, math.max(1, math.floor(s.c / 2)) - tried_in_flight(lane)) end
-    turn = call('HINCRBY', P .. 'l:' .. lane, 'turn', 1) % 2
+    turn = call('HGET', P .. 'l:' .. lane, 'turn')
   end
-  local ids, was_tried, i, j = {}, {}, 1, 1
+  local ids, was_tried, turns, i, j = {}, {}, {}, 1, 1
   while #ids < most and (i <= #firsts or j <= may) do
-    if j <= may and (turn == 1 or i > #firsts) then
-      ids[#ids + 1] = tried[j]
-      was_tried[tried[j]] = true
-      j = j + 1
+    local both = i <= #firsts and j <= #tried
+    local id
+    if j <= may and (turn == 't' or i > #firsts) then
+      id, turn, j = tried[j], 'd', j + 1
+      was_tried[id] = true
     else
-      ids[#ids + 1] = firsts[i]
-      i = i + 1
+      id, turn, i = firsts[i], 't', i + 1
     end
-    turn = 1 - turn
+    if both then turns[id] = turn end
+    ids[#ids + 1] = id
   end
-  return ids, was_tried
+  return ids, was_tried, turns
 end
 
 local function take(lane, quantum)
@@ -62,7 +63,8 @@ local function take(lane, quantum)
   end
   if quantum < 1 then return 0 end
   local rate, taken = P .. 'r:' .. lane, 0
-  local ids, tried = due(lane, s, quantum)
+  local ids, tried, turns = due(lane, s, quantum)
+  local turn
   for _, id in ipairs(ids) do
     local payload = call('HGET', P .. 'msg', id)
     local back = tonumber(call('HGET', P .. 'back', id) or 0)
@@ -81,6 +83,7 @@ local function take(lane, quantum)
       call('HSET', P .. 'w:' .. worker, id, lane)
       if tried[id] then call('SADD', P .. 'u:' .. lane, id) end
       taken = taken + 1
+      turn = turns[id] or turn
       got[#got + 1] = lane
       got[#got + 1] = id
       got[#got + 1] = payload
@@ -88,6 +91,7 @@ local function take(lane, quantum)
     end
     if s.g > 0 and back > 0 then break end
   end
+  if turn then call('HSET', P .. 'l:' .. lane, 'turn', turn) end
   return taken
 end
 

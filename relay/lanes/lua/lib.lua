@@ -7,7 +7,7 @@
 -- P lanes        set    the lanes there are
 -- P l:<lane>     hash   q queue, c concurrency, rn and rp rate (rn in rp µs), g gate, wait until when nothing is given,
 --                       paused, reason, since (µs); yc yn yp the limits that configure gave and oc on op by those that an
---                       operator set in their place, with how; turn whether a first attempt goes next or one tried before;
+--                       operator set in their place, with how; turn which of d: and t: goes next;
 --                       the breaker's: see `observe`
 -- P d:<lane>     zset   id -> due                      waiting
 -- P t:<lane>     zset   id -> due                      waiting, tried before
