@@ -18,7 +18,7 @@ from relay import log
 from relay.clock import from_ms, isoformat, now_ms, to_ms
 from relay.connections import Connections
 from relay.connector import Call, Connector
-from relay.deliver import ENDED, hold_state, outcome_of, saved_of, send_once
+from relay.deliver import ENDED, hold_state, outcome_of, saved_of, send_once, tell_breaker
 from relay.errors import BodyError, ConfigError, DeliveryError, PermanentError, RecipeError, StoreError
 from relay.jsontext import dumps
 from relay.messages import BATCH_ID, BatchJob
@@ -250,7 +250,7 @@ class Batcher:
             saved, note = saved_of(step, reply, row.scope) if row.scope is not None else ({}, "")
             attempt = _attempt(sending, row, replace(outcome, summary=reply.summary + note), reply.received)
             rows.append((row.delivery.id, Settled("delivered", reply.summary + note, attempt=attempt, saved=saved)))
-        await self._settle(sending.job, SettledBatch("done", rows))
+        await self._settle(sending.job, SettledBatch("done", rows, outcome=outcome))
         self._tell(sending, step, outcome, "delivered")
 
     async def _split(self, sending: _Sending, parts: Sequence[int], outcome: Outcome | None = None) -> None:
@@ -260,7 +260,9 @@ class Batcher:
             attempt = _attempt(sending, row, outcome, {}) if outcome is not None else None
             summary = outcome.summary if outcome is not None else ""
             rows.append((row.delivery.id, Settled(f"to {part}", summary, attempt=attempt)))
-        await self._settle(sending.job, SettledBatch("done", rows, parts=self._parts(sending.job, max(parts))))
+        await self._settle(
+            sending.job, SettledBatch("done", rows, parts=self._parts(sending.job, max(parts)), outcome=outcome)
+        )
 
     async def _fail(self, sending: _Sending, error: Exception) -> None:
         """Record a failed attempt on every row, and carry out what the policy decides for the batch."""
@@ -292,7 +294,7 @@ class Batcher:
         for row in living:
             attempt = _attempt(sending, row, outcome, received)
             rows.append((row.delivery.id, Settled(row_verdict, summary, outcome.cause, attempt)))
-        await self._settle(sending.job, SettledBatch(verdict, rows, due_ms=due_ms, hold=hold))
+        await self._settle(sending.job, SettledBatch(verdict, rows, due_ms=due_ms, hold=hold, outcome=outcome))
         self._tell(sending, step, outcome, row_verdict)
         if verdict == "hold":
             self._log.warning("lane.held", lane=sending.job.lane, state=hold[0], reason=hold[1])
@@ -301,9 +303,10 @@ class Batcher:
         return [BatchJob(BATCH_ID, job.lane, job.recipe, job.step).payload()] * number
 
     async def _settle(self, job: BatchJob, settled: SettledBatch) -> None:
-        held = await settle_batch(self._store, self._worker, job.lane, job.batch, settled)
+        held, news = await settle_batch(self._store, self._worker, job.lane, job.batch, settled)
         if not held:
             self._log.warning("batch.taken_back", batch_id=job.batch)
+        tell_breaker(job.lane, news)
 
     def _tell(self, sending: _Sending, step: Step | None, outcome: Outcome, verdict: str) -> None:
         line = {

@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
 from relay import log
-from relay.connector import Connector, Context, connector_class
+from relay.connector import Breaker, Connector, Context, Limit, connector_class
 from relay.errors import HoldError
-from relay.lanes import LaneLimits
+from relay.lanes import LaneBreaker, LaneLimits
 from relay.recipes import Workspace
 from relay.store import DELIVER_QUEUE, connection_lane
 
@@ -102,15 +103,24 @@ def lane_limits(workspace: Workspace) -> list[LaneLimits]:
                 connection_lane(name),
                 DELIVER_QUEUE,
                 connection.limit.concurrency or DEFAULT_CONCURRENCY,
-                *(rate or ()),
+                *(rate or (0, timedelta(0))),
+                breaker=_breaker(connection.breaker),
             )
         )
     return limits
 
 
+def _breaker(said: Breaker | None) -> LaneBreaker | None:
+    return LaneBreaker(said.attempts, said.failed, said.window, said.pause, said.longest) if said is not None else None
+
+
 def fingerprint(workspace: Workspace, name: str) -> str:
-    """Changes when a connection's settings do, secrets included. Too short to tell anything of a secret."""
+    """Changes when a connection's settings do, secrets included, and not when only its lane's do: those mend nothing
+    that a destination refused. Too short to tell anything of a secret.
+    """
     config = workspace.connections[name].config
+    if config is not None:
+        config = config.model_copy(update={"limit": Limit(), "breaker": None})
     return hashlib.blake2b(repr(_revealed(config)).encode(), digest_size=4).hexdigest()
 
 

@@ -27,8 +27,8 @@ from relay.messages import DeliverJob
 from relay.model import JSON, Attempt, Fate, Outcome, Reply, Status
 from relay.prepare import Preparer, scope_of, single_needs, skip_reason, step_of
 from relay.recipes import Recipe, Scope, Step, Workspace
-from relay.retry import DEFAULT_POLICY, Dead, Hold, RetryAt, RetryPolicy, decide
-from relay.store import Ended, Settled, Store, StoredDelivery
+from relay.retry import DEFAULT_POLICY, INTERNAL_ERROR, Dead, Hold, RetryAt, RetryPolicy, decide
+from relay.store import BreakerNews, Ended, Settled, Store, StoredDelivery
 
 #: A connector keeps its own time; one that does not is stopped this much later.
 _GRACE_SECONDS = 5.0
@@ -133,8 +133,9 @@ class Deliverer:
         outcome = Outcome(Fate.DELIVERED, reply.summary + note, status=reply.status)
         attempt = Attempt(len(delivery.attempts) + 1, started_ms, took_ms, outcome, sent, reply.received)
         settled = Settled("delivered", outcome.summary, attempt=attempt, saved=saved)
-        await self._store.settle(self._worker, job.lane, job.delivery, settled)
+        _, news = await self._store.settle(self._worker, job.lane, job.delivery, settled)
         self._log.info("delivery.attempted", **_line(job, attempt, tags), verdict="delivered")
+        tell_breaker(job.lane, news)
         return True
 
     async def fail(self, failed: Failed) -> None:
@@ -150,7 +151,7 @@ class Deliverer:
         )
         settled = _settlement(failed, decision)
         job = failed.job
-        held = await self._store.settle(self._worker, job.lane, job.delivery, settled)
+        held, news = await self._store.settle(self._worker, job.lane, job.delivery, settled)
         line = _line(job, failed.attempt, failed.tags or {})
         if not held:
             self._log.warning("delivery.attempted", **line, verdict="taken back")
@@ -160,6 +161,7 @@ class Deliverer:
             self._log.warning("delivery.attempted", **line, verdict=settled.verdict)
         if settled.verdict == "hold":
             self._log.warning("lane.held", lane=job.lane, state=settled.hold[0], reason=settled.hold[1])
+        tell_breaker(job.lane, news)
 
     async def mistake(self, job: DeliverJob, error: BaseException) -> None:
         """An error that nobody foresaw: a failed attempt under the default policy, and a traceback in the log."""
@@ -225,6 +227,16 @@ async def send_once(
         raise SentError(error, sent) from error
 
 
+def tell_breaker(lane: str, news: BreakerNews | None) -> None:
+    if news is None:
+        return
+    if news.opened:
+        words = {"reason": news.reason, "until": isoformat(news.until_ms), "times": news.times}
+        log.get().warning("lane.breaker_opened", lane=lane, **words)
+    else:
+        log.get().info("lane.breaker_closed", lane=lane)
+
+
 def saved_of(step: Step, reply: Reply, scope: Scope) -> tuple[dict[str, JSON], str]:
     """What the recipe keeps of the reply. It has been delivered: a save that can't be made is told, not retried."""
     saved, wrong = step.saved(reply.body, scope)
@@ -253,7 +265,7 @@ def outcome_of(error: BaseException) -> Outcome:
         case _:
             # A mistake of ours or of a connector's: nothing is lost by it, and a new version may mend it.
             name = type(inner).__name__
-            return Outcome(Fate.RETRY, f"internal error: {name}: {inner}"[:500], f"internal error: {name}")
+            return Outcome(Fate.RETRY, f"{INTERNAL_ERROR}: {name}: {inner}"[:500], f"{INTERNAL_ERROR}: {name}")
 
 
 def _failed_attempt(delivery: StoredDelivery, error: Exception, started_ms: int, took_ms: float) -> Attempt:

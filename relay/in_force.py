@@ -17,6 +17,10 @@ from relay.store import DELIVER_QUEUE, ROUTE_QUEUE, Store, connection_lane, reci
 ROUTE_BUNDLE = 64
 
 
+#: What stops a lane because of what the destination said, and may be mended by other settings.
+_MAY_BE_MENDED = ("held", "off", "breaker")
+
+
 async def put_in_force(workspace: Workspace, store: Store, before: Workspace | None = None) -> None:
     """Tell the lanes what the workspace says. `before` is what this process had; None at its start."""
     lanes = await store.run(store.lanes.names())
@@ -59,7 +63,7 @@ async def _connections(workspace: Workspace, store: Store, before: Workspace | N
         # Another process may have remembered the new ones while this one still tried the old.
         others = before is not None and name in before.connections and fingerprint(before, name) != prints[name]
         if remembered != prints[name] or others:
-            commands.append(store.lanes.resume(DELIVER_QUEUE, lane, only_if="held"))
+            commands += [store.lanes.resume(DELIVER_QUEUE, lane, only_if=state) for state in _MAY_BE_MENDED]
     await store.run_many(commands)
     await store.remember({f"connection:{name}": print_ for name, print_ in prints.items()})
 

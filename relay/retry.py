@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 
 from relay.model import Fate, Outcome
+
+#: How the cause of an attempt begins that failed by a mistake of ours: nothing that a destination did.
+INTERNAL_ERROR = "internal error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,49 @@ class Hold:
 
 
 Decision = RetryAt | Dead | Hold
+
+
+class Health(StrEnum):
+    """What an attempt says of its destination, whatever it says of the delivery."""
+
+    WELL = "well"
+    UNWELL = "unwell"
+    UNSAID = ""
+
+
+#: Statuses below 500 that are said of the destination, not of what was sent.
+_UNWELL_STATUSES = (408, 429)
+
+#: With these, Retry-After is asked of everybody who calls; with others it may be about the one record.
+_ASKS_ALL = (429, 503)
+
+
+def health(outcome: Outcome) -> Health:
+    """For the lane's breaker. A destination that refuses a delivery in words is well.
+
+    A 429 that says when to come back is no failure: the lane does as it asks (`asked_to_wait`).
+    """
+    match outcome.fate:
+        case Fate.DELIVERED:
+            return Health.WELL
+        case Fate.UNKNOWN:
+            return Health.UNWELL
+        case Fate.PERMANENT if outcome.status is not None:
+            return Health.WELL
+        case Fate.RETRY if outcome.status is None:
+            return Health.UNSAID if outcome.cause.startswith(INTERNAL_ERROR) else Health.UNWELL
+        case Fate.RETRY if outcome.status == 429 and outcome.retry_after:
+            return Health.UNSAID
+        case Fate.RETRY if (outcome.status or 0) >= 500 or outcome.status in _UNWELL_STATUSES:
+            return Health.UNWELL
+        case _:
+            return Health.UNSAID
+
+
+def asked_to_wait(outcome: Outcome) -> timedelta:
+    """How long the destination wants to be left alone; zero where it said nothing of the kind."""
+    asks = outcome.fate is Fate.RETRY and outcome.status in _ASKS_ALL
+    return outcome.retry_after or timedelta() if asks else timedelta()
 
 
 def decide(

@@ -118,7 +118,7 @@ def test_complaints_know_the_keys_of_nested_models() -> None:
         PagerConfig.model_validate({**Pager.example, "limit": {"rat": "1/s"}, "zzz": 1})
     assert list(complaints(caught.value, PagerConfig)) == [
         "limit.rat: unknown key; did you mean rate?",
-        "zzz: unknown key; known are connector, limit, key, patience, most",
+        "zzz: unknown key; known are connector, limit, breaker, key, patience, most",
     ]
 
 

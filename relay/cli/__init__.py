@@ -14,6 +14,7 @@ import relay.cli.deliveries as deliveries
 import relay.cli.doctor as doctor
 import relay.cli.events as events
 import relay.cli.lanes as lanes
+import relay.cli.lanes_drain as lanes_drain
 import relay.cli.new as new
 import relay.cli.processes as processes
 import relay.cli.recipes as recipes
@@ -48,6 +49,7 @@ doctor.add_to(app)
 app.add_typer(events.app, name="events")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(dead.app, name="dead")
+lanes_drain.add_to(lanes.app)
 app.add_typer(lanes.app, name="lanes")
 app.add_typer(connections.app, name="connections")
 app.add_typer(recipes.app, name="recipes")

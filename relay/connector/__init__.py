@@ -12,6 +12,7 @@ pages     docs/connectors, made of both
 from relay.connector.contract import Action, Call, Check, Connector, Context, Example, Outgoing
 from relay.connector.describe import describe
 from relay.connector.fields import (
+    Breaker,
     ConnectionConfig,
     Duration,
     Fields,
@@ -28,6 +29,7 @@ from relay.connector.registry import ENTRY_POINT_GROUP, connector_class, connect
 __all__ = [
     "ENTRY_POINT_GROUP",
     "Action",
+    "Breaker",
     "Call",
     "Check",
     "ConnectionConfig",

@@ -13,7 +13,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from relay.connector.contract import Action, Connector
-from relay.connector.fields import SIZE_VALIDATOR, Limit, nested_model
+from relay.connector.fields import SIZE_VALIDATOR, Breaker, Limit, nested_model
 from relay.connector.guide import Trouble, Who
 from relay.connector.registry import connector_class
 
@@ -86,7 +86,7 @@ def _body(found: type[Connector[Any]]) -> Iterator[str]:
 
 
 _CHECK = "It makes a harmless call, which writes nothing there, and says in words what is missing."
-_SELDOM = ("ca_file", "allow_private", "limit")
+_SELDOM = ("ca_file", "allow_private", "limit", "breaker")
 _SHARED = "README.md#when-it-goes-wrong"
 
 
@@ -193,7 +193,7 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]
         key = prefix + (info.alias or name)
         yield key, info
         inner = nested_model(info.annotation)
-        if inner is not None and inner is not Limit:
+        if inner is not None and inner not in (Limit, Breaker):
             yield from _rows(inner, f"{key}.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
@@ -63,11 +64,65 @@ class Limit(Fields):
         return parse_rate(self.rate) if self.rate is not None else None
 
 
+def _share(value: Any) -> Any:
+    match = re.fullmatch(r"\s*(\d{1,3})\s*%\s*", value, re.ASCII) if isinstance(value, str) else None
+    if type(value) is int:
+        return value
+    if match is None:
+        raise ValueError("a share is a number and %, such as 50%")
+    return int(match[1])
+
+
+#: `50%` in YAML; 50 in code.
+Share = Annotated[
+    int,
+    BeforeValidator(_share),
+    Field(ge=1, le=100),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": r"^\s*\d{1,3}\s*%\s*$"}),
+]
+
+
+class Breaker(Fields):
+    """When a connection's lane stops by itself, and for how long."""
+
+    attempts: int = Field(10, ge=2, description="Of at least so many attempts …", examples=[20])
+    failed: Share = Field(50, description="… this share failed …", examples=["80%"])
+    window: Duration = Field(timedelta(minutes=1), description="… within this time of the first that did.")
+    pause: Duration = Field(timedelta(seconds=10), description="The first pause; each further one is twice as long.")
+    longest: Duration = Field(timedelta(minutes=5), description="No pause is longer.")
+
+    @field_validator("window", "pause", "longest")
+    @classmethod
+    def _lasts(cls, value: timedelta) -> timedelta:
+        if not timedelta(milliseconds=10) <= value <= timedelta(days=1):
+            raise ValueError("a time from 10ms to 1d")
+        return value
+
+
+class _OrOff:
+    """`off` in an editor's schema."""
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> Any:
+        shapes = [shape for shape in handler(core)["anyOf"] if shape.get("type") != "null"]
+        return {"anyOf": [*shapes, {"type": "string", "enum": ["off"]}]}
+
+
+def _breaker(value: Any) -> Any:
+    if value == "off":
+        return None
+    if value is None or isinstance(value, str):
+        raise ValueError("write `off`, or what it should be: {attempts: 10, failed: 50%}")
+    return value
+
+
 class ConnectionConfig(Fields):
     """What every connection in relay.yaml may say beside its connector's own settings."""
 
     connector: str = Field(description="Which connector speaks to the destination.", examples=["http"])
     limit: Limit = Field(Limit(), description="Concurrency and rate of the connection's lane.")
+    breaker: Annotated[Breaker | None, BeforeValidator(_breaker), _OrOff()] = Field(
+        Breaker(), description="When the lane stops by itself because the destination is unwell; `off` for never."
+    )
 
 
 def validated(model: type[Fields], fields: Mapping[str, Any]) -> Fields:

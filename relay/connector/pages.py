@@ -54,6 +54,11 @@ steps:
 - **`limit`** bounds the connection's lane: `concurrency`, how many deliveries at once (16 where nothing is said), and
   `rate`, how many in a time (`60/min`, `5/2s`). Where the vendor publishes a limit, it is the default. A `limit` of
   your own replaces all of the default: say both parts if you want both.
+- **`breaker`** says when the lane stops by itself. Of at least `attempts` (10), counted from the first that failed and
+  for no longer than `window` (1m), `failed` (50%) failed in a way that means that the destination is unwell: no
+  connection, no answer in time, 408, 429, 5xx. Then nothing goes out for `pause` (10s), and one delivery after it. If
+  that fails too, the next pause is twice as long, up to `longest` (5m); if not, the lane gets going again. What waits
+  meanwhile uses up no attempt. `breaker: off` is for a destination that is to be tried whatever happens.
 - **Durations and sizes** carry their unit: `30s`, `5m`, `2h`, `1d`; `500KB`, `1MB`.
 - **An idempotency key** belongs to each delivery and stays the same over its retries. It is sent wherever the
   destination can use it. Where it can't, an action's page says what happens to a retry.

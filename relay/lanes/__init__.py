@@ -5,7 +5,16 @@ about. Messages wait until they are due, are leased to a worker, and are taken b
 """
 
 from relay.lanes.broker import LaneBroker, machine
-from relay.lanes.commands import Change, Fetched, LaneLimits, LaneState, NewMessage, Settlement, Verb
+from relay.lanes.commands import (
+    Change,
+    Fetched,
+    LaneBreaker,
+    LaneLimits,
+    LaneState,
+    NewMessage,
+    Settlement,
+    Verb,
+)
 from relay.lanes.connection import Pipeline, StoreLostError, connect, connect_async, passes
 from relay.lanes.consumer import LaneConsumer, LaneMessage
 from relay.lanes.intake import Claim
@@ -17,6 +26,7 @@ __all__ = [
     "Claim",
     "Command",
     "Fetched",
+    "LaneBreaker",
     "LaneBroker",
     "LaneConsumer",
     "LaneLimits",

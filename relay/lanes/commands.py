@@ -23,6 +23,7 @@ _TAKE_BACK = lane_script("take_back")
 _RECLAIM = lane_script("reclaim")
 _CONFIGURE = lane_script("configure")
 _PAUSE = lane_script("pause")
+_LIMIT = lane_script("limit")
 _CHANGE = lane_script("change")
 _STATS = lane_script("stats")
 
@@ -75,12 +76,35 @@ Verb = Literal["ack", "nack", "retry", "requeue"]
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What becomes of a message in flight."""
+    """What becomes of a message in flight, and what that says of the destination, for the lane's breaker.
+
+    health    `well`, `unwell`, or empty: nothing
+    asked_us  how long the destination wants to be left alone
+    """
 
     verb: Verb
     lane: str
     id: str
     due_us: int = 0
+    health: str = ""
+    asked_us: int = 0
+
+    def words(self) -> tuple[Argument, ...]:
+        return self.verb, self.lane, self.id, self.due_us, self.health, self.asked_us
+
+
+@dataclass(frozen=True, slots=True)
+class LaneBreaker:
+    """When a lane stops by itself: of at least `attempts` within `window`, `percent` of a hundred failed.
+
+    It gives nothing for `pause`, twice as long each time that what goes out after it fails too, up to `longest`.
+    """
+
+    attempts: int
+    percent: int
+    window: timedelta
+    pause: timedelta
+    longest: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +120,26 @@ class LaneLimits:
     rate: int = 0
     period: timedelta = timedelta(0)
     gate: int = 0
+    breaker: LaneBreaker | None = None
+
+    def words(self) -> tuple[Argument, ...]:
+        limits = (self.lane, self.queue, self.concurrency, self.rate, self.period // _MICROSECOND, self.gate)
+        found = self.breaker
+        if found is None:
+            return *limits, 0, 0, 0, 0, 0
+        times = (found.window // _MICROSECOND, found.pause // _MICROSECOND, found.longest // _MICROSECOND)
+        return *limits, found.attempts, found.percent, *times
 
 
 @dataclass(frozen=True, slots=True)
 class LaneState:
-    """A lane as operators see it. `state` is `running`, or why it isn't: `paused`, `held`, `off`."""
+    """A lane as operators see it. `state` is `running`, or why it isn't: `paused`, `held`, `off`, `breaker`.
+
+    waiting    those due later included; `due` is without them
+    since_us   since when it is stopped; None where it runs
+    getting_on at most so many at once for now, because it was stopped before; 0 is as its limits say
+    by_hand    who set its limits in place of relay.yaml's, and when; empty where nobody did
+    """
 
     name: str
     queue: str
@@ -113,6 +152,10 @@ class LaneState:
     rate: int
     period: timedelta
     next_due_us: int | None
+    since_us: int | None = None
+    getting_on: int = 0
+    by_hand: str = ""
+    due: int = 0
 
 
 Change = Literal["drop", "due", "revive"]
@@ -150,7 +193,7 @@ class Lanes:
 
     def settle(self, worker: str, settlements: Iterable[Settlement], now_us: int | None = None) -> Command[list[bool]]:
         """False for each message that the worker no longer held."""
-        words: Iterable[Argument] = chain.from_iterable((s.verb, s.lane, s.id, s.due_us) for s in settlements)
+        words = chain.from_iterable(settlement.words() for settlement in settlements)
         return Command.call(_SETTLE, self.keys, _now(now_us), worker, *words, read=_flags)
 
     def beat(self, worker: str, lease_us: int, *, reap: bool, now_us: int | None = None) -> Command[tuple[bool, int]]:
@@ -171,10 +214,7 @@ class Lanes:
         return Command(("ZRANGE", self.prefix + "workers", 0, -1), lambda reply: tuple(map(_text, reply)))
 
     def configure(self, limits: Sequence[LaneLimits], now_us: int | None = None) -> Command[None]:
-        words: Iterable[Argument] = chain.from_iterable(
-            (limit.lane, limit.queue, limit.concurrency, limit.rate, limit.period // _MICROSECOND, limit.gate)
-            for limit in limits
-        )
+        words = chain.from_iterable(limit.words() for limit in limits)
         return Command.call(_CONFIGURE, self.keys, _now(now_us), *words, read=lambda _: None)
 
     def pause(
@@ -191,8 +231,29 @@ class Lanes:
         return Command.call(_PAUSE, self.keys, _now(now_us), queue, lane, state, reason, only_if, read=bool)
 
     def resume(self, queue: str, lane: str, *, only_if: str = "*", now_us: int | None = None) -> Command[bool]:
-        """`only_if` resumes it only from that state. True where the lane had been stopped."""
+        """`only_if` resumes it only from that state (`breaker`: it probes at once). True where it had been stopped."""
         return Command.call(_PAUSE, self.keys, _now(now_us), queue, lane, "", "", only_if, read=bool)
+
+    def limit(
+        self,
+        lane: str,
+        how: str,
+        *,
+        concurrency: int | None = None,
+        rate: tuple[int, timedelta] | None = None,
+        now_us: int | None = None,
+    ) -> Command[bool]:
+        """Limits in place of those of `configure`, until `unlimit`; None leaves one as it is. True where that is new.
+
+        how  who did it, and when: shown beside the lane
+        """
+        count, period = (rate[0], rate[1] // _MICROSECOND) if rate is not None else ("", "")
+        most = "" if concurrency is None else concurrency
+        return Command.call(_LIMIT, self.keys, _now(now_us), lane, most, count, period, how, read=bool)
+
+    def unlimit(self, lane: str, *, now_us: int | None = None) -> Command[bool]:
+        """Back to the limits of `configure`. True where they were others."""
+        return Command.call(_LIMIT, self.keys, _now(now_us), lane, "", "", "", "", read=bool)
 
     def change(
         self, verb: Change, lane: str, ids: Sequence[str], due_us: int | None = None, now_us: int | None = None
@@ -204,10 +265,11 @@ class Lanes:
     def names(self) -> Command[list[str]]:
         return Command(("SMEMBERS", self.prefix + "lanes"), lambda reply: sorted(_text(name) for name in reply))
 
-    def stats(self, lanes: Sequence[str]) -> Command[list[LaneState]]:
+    def stats(self, lanes: Sequence[str], now_us: int | None = None) -> Command[list[LaneState]]:
         return Command.call(
             _STATS,
             self.keys,
+            _now(now_us),
             *lanes,
             read=lambda reply: [_state(name, row) for name, row in zip(lanes, reply, strict=True)],
         )
@@ -243,4 +305,8 @@ def _state(name: str, row: Any) -> LaneState:
         rate=int(row[2]),
         period=timedelta(microseconds=int(row[3])),
         next_due_us=int(float(row[9])) if row[9] else None,
+        since_us=int(float(row[10])) if row[10] and row[4] else None,
+        getting_on=int(row[11]),
+        by_hand=_text(row[12]),
+        due=int(row[13]),
     )

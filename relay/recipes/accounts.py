@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from relay.connector import ConnectionConfig, Connector, Limit, connector_class, connector_names
+from relay.connector import Breaker, ConnectionConfig, Connector, Limit, connector_class, connector_names
 from relay.errors import ConfigError, Place, UnsetSecretError
 from relay.recipes.expression import Expression, compile_expression
 from relay.recipes.names import Names
@@ -58,6 +58,12 @@ class Connection:
     limit: Limit
     place: Place
     declared: ConnectionConfig | None = None
+
+    @property
+    def breaker(self) -> Breaker | None:
+        """None where the connection wants none."""
+        found = self.config or self.declared
+        return found.breaker if found is not None else Breaker()
 
     @property
     def connector_class(self) -> type[Connector[Any]] | None:

@@ -261,7 +261,7 @@ def _sources(workspace: Workspace) -> dict[str, Any]:
 
 def _connections(workspace: Workspace) -> dict[str, Any]:
     return {
-        name: (one.connector, one.declared, one.config is None, one.limit)
+        name: (one.connector, one.declared, one.config is None, one.limit, one.breaker)
         for name, one in workspace.connections.items()
     }
 

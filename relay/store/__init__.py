@@ -8,6 +8,7 @@ from relay.store.senders import MOST_HANDSHAKES, MOST_KEPT_SECRETS, Rejected, Se
 from relay.store.store import (
     DELIVER_QUEUE,
     ROUTE_QUEUE,
+    BreakerNews,
     Ended,
     Settled,
     Store,
@@ -22,6 +23,7 @@ __all__ = [
     "MOST_HANDSHAKES",
     "MOST_KEPT_SECRETS",
     "ROUTE_QUEUE",
+    "BreakerNews",
     "ClosedBatch",
     "Edit",
     "Ended",

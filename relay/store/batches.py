@@ -10,8 +10,9 @@ from typing import Any
 from relay import jsontext
 from relay.lanes import Command
 from relay.lanes.script import Argument
+from relay.model import Outcome
 from relay.store.base import pairs, store_script
-from relay.store.store import Settled, Store
+from relay.store.store import BreakerNews, Settled, Store, read_settled, said_of_destination
 
 _CLOSE = store_script("close_batch")
 _SETTLE = store_script("settle_batch")
@@ -48,6 +49,7 @@ class SettledBatch:
     verdict  done, retry, hold, or wait (it isn't time yet)
     rows     (delivery, what became of it)
     parts    the messages of new batches that take up rows; a row says which by the verdict `to 1`, `to 2` …
+    outcome  of the call, where one was made
     """
 
     verdict: str
@@ -55,6 +57,7 @@ class SettledBatch:
     due_ms: int = 0
     hold: tuple[str, str] = ("", "")
     parts: Sequence[bytes] = ()
+    outcome: Outcome | None = None
 
 
 async def load_batch(store: Store, batch: str) -> StoredBatch | None:
@@ -76,8 +79,10 @@ async def close_batch(store: Store, worker: str, lane: str, batch: str, version:
     return await store.run(Command.call(_CLOSE, store.keys, "", worker, lane, batch, version, read=read))
 
 
-async def settle_batch(store: Store, worker: str, lane: str, batch: str, settled: SettledBatch) -> bool:
-    """False where the batch had been taken back from this worker."""
+async def settle_batch(
+    store: Store, worker: str, lane: str, batch: str, settled: SettledBatch
+) -> tuple[bool, BreakerNews | None]:
+    """False where the batch had been taken back from this worker; and what it did to the lane's breaker."""
     rows = chain.from_iterable(
         (
             delivery,
@@ -91,8 +96,10 @@ async def settle_batch(store: Store, worker: str, lane: str, batch: str, settled
     )
     state, reason = settled.hold
     words: list[Argument] = ["", worker, lane, batch, settled.verdict, settled.due_ms * 1000, state]
-    words += [jsontext.clean(reason), len(settled.parts), *settled.parts, *rows]
-    return await store.run(Command.call(_SETTLE, store.keys, *words, read=bool))
+    why = jsontext.clean(settled.outcome.summary) if settled.outcome is not None else ""
+    words += [jsontext.clean(reason), *said_of_destination(settled.outcome), why]
+    words += [len(settled.parts), *settled.parts, *rows]
+    return await store.run(Command.call(_SETTLE, store.keys, *words, read=read_settled))
 
 
 async def open_batches(store: Store) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -151,6 +152,21 @@ class Operators:
     async def pause(self, lane: LaneState, reason: str, who: str) -> bool:
         changed = await self.store.run(self.store.lanes.pause(lane.queue, lane.name, reason))
         await self._note(audit_entry(who, "pause", lane.name, reason=reason))
+        return changed
+
+    async def limit(
+        self, lane: LaneState, concurrency: int | None, rate: tuple[int, timedelta] | None, how: str, who: str
+    ) -> bool:
+        """Limits that stand in for those of relay.yaml, until `unlimit`. None leaves one as it is."""
+        limits = self.store.lanes.limit(lane.name, how, concurrency=concurrency, rate=rate)
+        changed = await self.store.run(limits)
+        said = {"concurrency": concurrency, "rate": rate and f"{rate[0]}/{rate[1].total_seconds():g}s"}
+        await self._note(audit_entry(who, "limit", lane.name, **said))
+        return changed
+
+    async def unlimit(self, lane: LaneState, who: str) -> bool:
+        changed = await self.store.run(self.store.lanes.unlimit(lane.name))
+        await self._note(audit_entry(who, "unlimit", lane.name))
         return changed
 
     async def resume(self, lane: LaneState, who: str) -> bool:

@@ -12,7 +12,8 @@ import orjson
 
 from relay import jsontext
 from relay.lanes import Command
-from relay.model import Attempt, Event, Status
+from relay.model import Attempt, Event, Outcome, Status
+from relay.retry import asked_to_wait, health
 from relay.store.base import Base, pairs, store_script
 from relay.store.codec import pack_event, unpack, unpack_event
 from relay.store.records import Edit, NewDelivery, StoredDelivery, StoredEvent
@@ -61,6 +62,20 @@ class Settled:
     due_ms: int | None = None
     saved: Mapping[str, Any] | None = None
     hold: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerNews:
+    """What an attempt did to the breaker of its lane.
+
+    opened  else it closed: what went out to probe came through
+    times   how often it opened since the lane was whole
+    """
+
+    opened: bool
+    reason: str = ""
+    until_ms: int = 0
+    times: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +191,13 @@ class Store(Base):
         """What became of deliveries, and what they saved. One that was swept, or never made, counts as `missing`."""
         return await self.run_many([self._load_end(delivery_id, missing) for delivery_id in ids])
 
-    async def settle(self, worker: str, lane: str, delivery_id: str, settled: Settled) -> bool:
-        """Record an attempt and move its message. False where the message had been taken back from this worker."""
+    async def settle(
+        self, worker: str, lane: str, delivery_id: str, settled: Settled
+    ) -> tuple[bool, BreakerNews | None]:
+        """Record an attempt, move its message, and have the lane's breaker hear of it.
+
+        False where the message had been taken back from this worker.
+        """
         words = (
             "",
             worker,
@@ -191,8 +211,9 @@ class Store(Base):
             jsontext.dumps(settled.saved) if settled.saved else "",
             settled.hold[0],
             jsontext.clean(settled.hold[1]),
+            *said_of_destination(settled.attempt.outcome if settled.attempt else None),
         )
-        return await self.run(Command.call(_SETTLE, self.keys, *words, read=bool))
+        return await self.run(Command.call(_SETTLE, self.keys, *words, read=read_settled))
 
     async def edit(self, delivery_id: str, number: int) -> Edit | None:
         head, packed = await self.ask("HMGET", self.key("d:", delivery_id), f"edit:{number}", f"eb:{number}")
@@ -232,6 +253,22 @@ class Store(Base):
 
 def _texts(reply: Sequence[bytes]) -> list[str]:
     return [text.decode() for text in reply]
+
+
+def said_of_destination(outcome: Outcome | None) -> tuple[str, int]:
+    """Words for `observe` of the lanes: its health, and how many microseconds it wants to be left alone."""
+    if outcome is None:
+        return "", 0
+    return health(outcome).value, asked_to_wait(outcome) // timedelta(microseconds=1)
+
+
+def read_settled(reply: Sequence[Any]) -> tuple[bool, BreakerNews | None]:
+    held, *news = reply
+    if not news:
+        return bool(held), None
+    if news[0] == b"closed":
+        return bool(held), BreakerNews(opened=False)
+    return bool(held), BreakerNews(True, news[1].decode(), int(news[2]), int(news[3]))
 
 
 def _read_edit(number: int, head: bytes, packed: bytes) -> Edit:

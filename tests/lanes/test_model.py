@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from relay.lanes.commands import LaneLimits, Lanes, NewMessage, Settlement
+from relay.lanes.commands import LaneBreaker, LaneLimits, Lanes, NewMessage, Settlement
 from relay.lanes.connection import run
 
 SECOND = 1_000_000
+MICROSECOND = timedelta(microseconds=1)
 LEASE = 10 * SECOND
 LANES = ["a", "b", "c"]
 WORKERS = ["w1", "w2"]
@@ -35,19 +36,74 @@ class Message:
     key: str | None
     due: int
     lost: int = 0
+    tried: bool = False
 
 
 def spread(id_: str, times: int) -> float:
     """Those that were held when workers died more than once come back apart from each other."""
-    if times < 2:
-        return 0
-    return (times - 1) * 5_000_000 * int(hashlib.sha1(f"{id_}{times}".encode()).hexdigest()[:4], 16) / 65536
+    return (times - 1) * 5_000_000 * share_of(f"{id_}{times}") if times > 1 else 0
+
+
+def share_of(text: str) -> float:
+    return int(hashlib.sha1(text.encode()).hexdigest()[:4], 16) / 65536
+
+
+BREAKER = LaneBreaker(3, 50, timedelta(seconds=6), timedelta(seconds=2), timedelta(seconds=5))
+
+
+@dataclass
+class Breaker:
+    """What attempts said of the destination, as an operator would count it on paper."""
+
+    on: bool = False
+    since: int = 0
+    counted: int = 0
+    failed: int = 0
+    trips: int = 0
+    probes: bool = False
+    asked: bool = False
+    wait: int = 0
+    ramp: int = 0
+
+    def hear(self, lane: Lane, health: str, asked: int, now: int) -> None:
+        if not self.on or (not health and not asked) or (self.probes and self.wait > now):
+            return
+        if self.counted and health and now - self.since > BREAKER.window // MICROSECOND and not self.probes:
+            self.counted = self.failed = 0
+        if health == "well":
+            self.probes = False
+            self.counted += bool(self.counted)
+            if self.ramp:
+                self.ramp += 1
+                if self.ramp >= (lane.concurrency or 16):
+                    self.ramp = self.trips = 0
+                    self.asked = False
+        elif health == "unwell":
+            self.since = self.since if self.counted else now
+            self.counted += 1
+            self.failed += 1
+            if self.probes or (self.counted >= BREAKER.attempts and self.failed * 2 >= self.counted):
+                self.open(lane, now)
+            else:
+                if self.counted >= 4 * BREAKER.attempts:
+                    self.counted, self.failed = self.counted // 2, math.ceil(self.failed / 2)
+                self.ramp = self.ramp // 2 if self.ramp > 1 else self.ramp
+        until = now + min(asked, BREAKER.longest // MICROSECOND)
+        if asked and until > self.wait:
+            self.wait, self.ramp, self.asked = until, 1, True
+
+    def open(self, lane: Lane, now: int) -> None:
+        self.trips += 1
+        pause = min(BREAKER.pause * 2 ** (self.trips - 1), BREAKER.longest) // MICROSECOND
+        self.wait = math.floor(now + pause * (1 + 0.1 * share_of(f"{lane.name}{self.trips}")))
+        self.probes, self.asked, self.ramp, self.counted, self.failed = True, True, 1, 0, 0
 
 
 @dataclass
 class Lane:
     """A lane as plain Python would have it: everything that waits, in the order it came."""
 
+    name: str
     waiting: dict[str, Message] = field(default_factory=dict)
     in_flight: dict[str, tuple[str, Message]] = field(default_factory=dict)
     order: dict[str, list[str]] = field(default_factory=dict)
@@ -58,10 +114,14 @@ class Lane:
     rate: int = 0
     period: int = 0
     gate: int = 0
+    breaker: Breaker = field(default_factory=Breaker)
+    tried_next: bool = False
+    file_says: int = 0
+    by_hand: int = 0
 
     def eligible(self, now: int) -> list[Message]:
         """What may be taken now, limits aside: due, and the first of its key."""
-        if self.paused:
+        if self.paused or self.breaker.wait > now:
             return []
         first = [m for m in self.waiting.values() if m.key is None or self.order[m.key][0] == m.id]
         return sorted((m for m in first if m.due <= now), key=lambda m: (m.due, m.id))
@@ -70,6 +130,8 @@ class Lane:
         room = 1_000_000
         if self.concurrency:
             room = self.concurrency - len(self.in_flight)
+        if self.breaker.ramp:
+            room = min(room, self.breaker.ramp - len(self.in_flight))
         if self.rate:
             room = min(room, self.rate - sum(1 for at in self.taken if at > now - self.period))
         if self.gate:
@@ -77,11 +139,29 @@ class Lane:
             room = min(self.gate if not self.in_flight else 0, room if self.rate else self.gate)
         return max(0, room)
 
+    def in_turns(self, now: int) -> list[tuple[Message, bool | None]]:
+        """What may be taken, in its order, each with whose turn it is then; None where it wasn't a matter of turns."""
+        eligible = self.eligible(now)
+        firsts, tried = [m for m in eligible if not m.tried], [m for m in eligible if m.tried]
+        most = max(1, self.concurrency // 2) if self.concurrency else 1_000_000
+        flying = sum(message.tried for _, message in self.in_flight.values())
+        turn, found = self.tried_next, []
+        while firsts or tried:
+            both = bool(firsts and tried)
+            if tried and (not firsts or (turn and flying < most)):
+                message, flying = tried.pop(0), flying + 1
+            else:
+                message = firsts.pop(0)
+            if both:
+                turn = not message.tried
+            found.append((message, turn if both else None))
+        return found
+
     def may_go(self, now: int) -> list[str]:
         """In their order; of a gated lane one alone that a worker died over."""
         ids = []
         keys = set()
-        for message in self.eligible(now):
+        for message, _ in self.in_turns(now):
             if message.key is None or message.key not in keys:
                 if self.gate and message.lost and ids:
                     break
@@ -107,7 +187,7 @@ class LanesMachine(RuleBasedStateMachine):
         super().__init__()
         self.lanes = Lanes(f"model{next(_prefixes)}:")
         self.now = 1_700_000_000 * SECOND
-        self.model = {name: Lane() for name in LANES}
+        self.model = {name: Lane(name) for name in LANES}
         self.lease: dict[str, int] = {}
         self.finished: set[str] = set()
         self.all: set[str] = set()
@@ -148,9 +228,11 @@ class LanesMachine(RuleBasedStateMachine):
         for name, lane in self.model.items():
             taken = [message.id for message in fetched if message.lane == name]
             may_go, room = before[name]
+            turns = {message.id: turn for message, turn in lane.in_turns(self.now)}
             assert taken == may_go[: len(taken)], "the first that are due, in their order"
             assert len(taken) <= room, "never beyond concurrency and rate"
             for id_ in taken:
+                lane.tried_next = lane.tried_next if turns[id_] is None else bool(turns[id_])
                 lane.in_flight[id_] = (worker, lane.waiting.pop(id_))
                 if lane.rate:
                     lane.taken.append(self.now)
@@ -169,8 +251,10 @@ class LanesMachine(RuleBasedStateMachine):
         verb=st.sampled_from(["ack", "nack", "retry", "requeue"]),
         pick=st.integers(0, 10),
         delay=st.integers(0, 5),
+        health=st.sampled_from(["", "well", "unwell", "unwell"]),
+        asked=st.sampled_from([0, 0, 0, 1, 30]),
     )
-    def settle(self, worker: str, verb: str, pick: int, delay: int) -> None:
+    def settle(self, worker: str, verb: str, pick: int, delay: int, health: str, asked: int) -> None:
         self.now += 10
         held = [
             (name, id_)
@@ -182,15 +266,17 @@ class LanesMachine(RuleBasedStateMachine):
             return
         name, id_ = held[pick % len(held)]
         due = self.now + delay * SECOND
-        settlement = Settlement(verb, name, id_, due)  # type: ignore[arg-type]
+        settlement = Settlement(verb, name, id_, due, health, asked * SECOND)  # type: ignore[arg-type]
         other = next(who for who in WORKERS if who != worker)
         assert self.run(self.lanes.settle(other, [settlement], self.now)) == [False], "not who holds it"
         assert self.run(self.lanes.settle(worker, [settlement], self.now)) == [True]
         assert self.run(self.lanes.settle(worker, [settlement], self.now)) == [False], "not twice"
         lane = self.model[name]
+        lane.breaker.hear(lane, health, asked * SECOND, self.now)
         _, message = lane.in_flight.pop(id_)
         if verb in ("retry", "requeue"):
             message.due = due if verb == "retry" else lane.back(self.now)
+            message.tried = verb == "retry" and not lane.gate
             lane.waiting[id_] = message
         else:
             lane.leave(message)
@@ -228,6 +314,10 @@ class LanesMachine(RuleBasedStateMachine):
             self.run(self.lanes.pause("q", name, "a test", now_us=self.now))
         else:
             self.run(self.lanes.resume("q", name, now_us=self.now))
+            lane, breaker = self.model[name], self.model[name].breaker
+            if breaker.on and (lane.paused or breaker.probes or (breaker.asked and breaker.wait > self.now)):
+                breaker.ramp = 1
+                breaker.wait = 0 if breaker.asked else breaker.wait
         self.model[name].paused = paused
 
     @rule(
@@ -236,16 +326,43 @@ class LanesMachine(RuleBasedStateMachine):
         rate=st.integers(0, 3),
         period=st.sampled_from([1, 4]),
         gate=st.sampled_from([0, 0, 1, 3]),
+        breaks=st.booleans(),
     )
-    def configure(self, name: str, concurrency: int, rate: int, period: int, gate: int) -> None:
+    def configure(self, name: str, concurrency: int, rate: int, period: int, gate: int, breaks: bool) -> None:
         lane = self.model[name]
+        if gate != lane.gate and any(message.tried for message in lane.waiting.values()):
+            # The relay's gated lanes are others than those in which something is tried again.
+            gate = lane.gate
+        # A gated lane has no destination, and no breaker.
+        breaker = BREAKER if breaks and not gate else None
+        if breaker is None:
+            lane.breaker = Breaker()
+        lane.breaker.on = breaker is not None
         # A rate counts from when it is set; changing it while it holds would ask for what was taken before it did.
         if bool(rate) != bool(lane.rate) or not lane.rate:
             lane.rate, lane.period, lane.taken = rate, period * SECOND, []
             self.client.delete(f"{self.lanes.prefix}r:{name}")
-        lane.concurrency, lane.gate = 0 if gate else concurrency, gate
-        limits = LaneLimits(name, "q", lane.concurrency, lane.rate, timedelta(microseconds=lane.period), gate)
-        self.run(self.lanes.configure([limits], self.now))
+        lane.file_says, lane.gate = 0 if gate else concurrency, gate
+        lane.by_hand = 0 if gate else lane.by_hand
+        if gate:
+            self.run(self.lanes.unlimit(name, now_us=self.now))
+        lane.concurrency = lane.by_hand or lane.file_says
+        period_ = timedelta(microseconds=lane.period)
+        self.run(
+            self.lanes.configure([LaneLimits(name, "q", lane.file_says, lane.rate, period_, gate, breaker)], self.now)
+        )
+
+    @rule(name=lanes_, concurrency=st.integers(0, 3))
+    def limit_by_hand(self, name: str, concurrency: int) -> None:
+        lane = self.model[name]
+        if lane.gate:
+            return
+        if concurrency:
+            self.run(self.lanes.limit(name, "a test", concurrency=concurrency, now_us=self.now))
+        else:
+            self.run(self.lanes.unlimit(name, now_us=self.now))
+        lane.by_hand = concurrency
+        lane.concurrency = lane.by_hand or lane.file_says
 
     @rule(worker=workers_, reap=st.booleans())
     def beat(self, worker: str, reap: bool) -> None:
@@ -271,6 +388,7 @@ class LanesMachine(RuleBasedStateMachine):
                 if who == worker:
                     del lane.in_flight[id_]
                     message.lost += 1
+                    message.tried = False
                     message.due = lane.back(math.floor(self.now + spread(id_, message.lost)))
                     lane.waiting[id_] = message
                     lost += 1
@@ -278,13 +396,16 @@ class LanesMachine(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_lost_and_the_counts_agree(self) -> None:
-        for state in self.run(self.lanes.stats(LANES)):
+        for state in self.run(self.lanes.stats(LANES, self.now)):
             lane = self.model[state.name]
             assert (state.waiting, state.in_flight, state.dead) == (
                 len(lane.waiting),
                 len(lane.in_flight),
                 len(lane.dead),
             )
+            if not lane.paused:
+                assert state.state == ("breaker" if lane.breaker.probes else "running")
+            assert state.getting_on == lane.breaker.ramp
         somewhere = set(self.finished)
         for lane in self.model.values():
             somewhere |= {*lane.waiting, *lane.in_flight, *lane.dead}
@@ -297,8 +418,12 @@ class LanesMachine(RuleBasedStateMachine):
         due = []
         for lane in self.model.values():
             # How long a full rate or a full lane holds is told when it opens; here only what waits for its time.
-            if not lane.paused and not lane.rate and not lane.concurrency and not lane.gate:
-                due += [m.due for m in lane.waiting.values() if m.key is None or lane.order[m.key][0] == m.id]
+            if not lane.paused and not lane.breaker.ramp and not lane.rate and not lane.concurrency and not lane.gate:
+                due += [
+                    max(m.due, lane.breaker.wait)
+                    for m in lane.waiting.values()
+                    if m.key is None or lane.order[m.key][0] == m.id
+                ]
         if due:
             assert wait is not None
             assert wait <= max(0, min(due) - self.now)

@@ -77,7 +77,8 @@ class Bench:
         return len(fetched)
 
     async def settle(self, lease: Fetched, settled: Settled = DELIVERED, worker: str = WORKER) -> bool:
-        return await self.store.settle(worker, lease.lane, lease.id, settled)
+        held, _ = await self.store.settle(worker, lease.lane, lease.id, settled)
+        return held
 
     async def take(self) -> Fetched:
         """The one delivery that is due."""

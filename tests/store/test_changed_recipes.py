@@ -316,7 +316,7 @@ async def test_a_batch_that_gets_full_while_it_is_put_back_goes_at_once(bench: B
     await bench.accept()
     await bench.route(here)
     wait = SettledBatch("wait", due_ms=now_ms() + 3_600_000)
-    assert await settle_batch(bench.store, WORKER, lease.lane, lease.id, wait)
+    assert (await settle_batch(bench.store, WORKER, lease.lane, lease.id, wait))[0]
     assert (await bench.take()).id == lease.id
 
 

@@ -221,7 +221,8 @@ async def full(bench: Bench, workspace: Workspaces, number: int = 3) -> tuple[Fe
 
 
 async def settle_rows(bench: Bench, lease: Fetched, settled: SettledBatch, worker: str = WORKER) -> bool:
-    return await settle_batch(bench.store, worker, lease.lane, lease.id, settled)
+    held, _ = await settle_batch(bench.store, worker, lease.lane, lease.id, settled)
+    return held
 
 
 async def test_rows_gather_until_the_batch_is_full_and_the_next_row_opens_another(

@@ -6,10 +6,7 @@ for i = 5, #ARGV do
   if verb == 'drop' then
     changed = changed + drop(lane, id)
   elseif verb == 'due' then
-    if call('ZSCORE', P .. 'd:' .. lane, id) then
-      call('ZADD', P .. 'd:' .. lane, due == '' and int(now) or due, id)
-      changed = changed + 1
-    end
+    if make_due(lane, id, due == '' and now or tonumber(due)) then changed = changed + 1 end
   elseif verb == 'revive' then
     local payload = call('HGET', P .. 'x:' .. lane, id)
     if payload then

@@ -16,6 +16,42 @@ if share then
   for _, lane in ipairs(call('HVALS', P .. 'w:' .. worker)) do mine[lane] = (mine[lane] or 0) + 1 end
 end
 
+-- How many that were tried before are in flight.
+local function tried_in_flight(lane)
+  local flying = 0
+  for _, id in ipairs(call('SMEMBERS', P .. 'u:' .. lane)) do
+    if call('HEXISTS', P .. 'f:' .. lane, id) == 1 then flying = flying + 1 else call('SREM', P .. 'u:' .. lane, id) end
+  end
+  return flying
+end
+
+-- What goes next, and whose turn it is after each. After a bad hour thousands of retries may be due at once: while first
+-- attempts wait too, they take turns, and what was tried before holds at most half of the lane's places.
+local function due(lane, s, most)
+  local firsts = call('ZRANGE', P .. 'd:' .. lane, '-inf', int(now), 'BYSCORE', 'LIMIT', 0, most)
+  local tried = call('ZRANGE', P .. 't:' .. lane, '-inf', int(now), 'BYSCORE', 'LIMIT', 0, most)
+  if #tried == 0 then return firsts, {}, {} end
+  local may, turn = #tried, 't'
+  if #firsts > 0 then
+    if s.c > 0 then may = math.min(may, math.max(1, math.floor(s.c / 2)) - tried_in_flight(lane)) end
+    turn = call('HGET', P .. 'l:' .. lane, 'turn')
+  end
+  local ids, was_tried, turns, i, j = {}, {}, {}, 1, 1
+  while #ids < most and (i <= #firsts or j <= may) do
+    local both = i <= #firsts and j <= #tried
+    local id
+    if j <= may and (turn == 't' or i > #firsts) then
+      id, turn, j = tried[j], 'd', j + 1
+      was_tried[id] = true
+    else
+      id, turn, i = firsts[i], 't', i + 1
+    end
+    if both then turns[id] = turn end
+    ids[#ids + 1] = id
+  end
+  return ids, was_tried, turns
+end
+
 local function take(lane, quantum)
   local s = settings(lane)
   if s.paused or s.wait > now then return 0 end
@@ -27,7 +63,9 @@ local function take(lane, quantum)
   end
   if quantum < 1 then return 0 end
   local rate, taken = P .. 'r:' .. lane, 0
-  for _, id in ipairs(call('ZRANGE', P .. 'd:' .. lane, '-inf', int(now), 'BYSCORE', 'LIMIT', 0, quantum)) do
+  local ids, tried, turns = due(lane, s, quantum)
+  local turn
+  for _, id in ipairs(ids) do
     local payload = call('HGET', P .. 'msg', id)
     local back = tonumber(call('HGET', P .. 'back', id) or 0)
     -- One that a worker died over is handled alone, and in a gated lane nothing may go beside it.
@@ -38,12 +76,14 @@ local function take(lane, quantum)
       call('RPUSH', rate, int(now))
       call('LTRIM', rate, -s.rn, -1)
     end
-    call('ZREM', P .. 'd:' .. lane, id)
+    call('ZREM', P .. (tried[id] and 't:' or 'd:') .. lane, id)
     -- An id without a message can't be; a hole in the answer would cut it off there.
     if payload then
       call('HSET', P .. 'f:' .. lane, id, worker)
       call('HSET', P .. 'w:' .. worker, id, lane)
+      if tried[id] then call('SADD', P .. 'u:' .. lane, id) end
       taken = taken + 1
+      turn = turns[id] or turn
       got[#got + 1] = lane
       got[#got + 1] = id
       got[#got + 1] = payload
@@ -51,6 +91,7 @@ local function take(lane, quantum)
     end
     if s.g > 0 and back > 0 then break end
   end
+  if turn then call('HSET', P .. 'l:' .. lane, 'turn', turn) end
   return taken
 end
 

@@ -5,10 +5,14 @@
 --
 -- P msg          hash   id -> payload                  every message that waits or is in flight
 -- P lanes        set    the lanes there are
--- P l:<lane>     hash   q queue, c concurrency, rn and rp rate (rn in rp µs), g gate, wait until when a
---                       gated lane gives nothing, paused, reason
+-- P l:<lane>     hash   q queue, c concurrency, rn and rp rate (rn in rp µs), g gate, wait until when nothing is given,
+--                       paused, reason, since (µs); yc yn yp the limits that configure gave and oc on op by those that an
+--                       operator set in their place, with how; turn which of d: and t: goes next;
+--                       the breaker's: see `observe`
 -- P d:<lane>     zset   id -> due                      waiting
+-- P t:<lane>     zset   id -> due                      waiting, tried before
 -- P f:<lane>     hash   id -> worker                   in flight
+-- P u:<lane>     set    ids                            in flight, tried before
 -- P r:<lane>     list   when the last rn were taken    only where there is a rate
 -- P o:<lane>     hash   id -> order key                only ordered messages
 -- P b:<lane>     hash   id -> due                      ordered messages behind another of their key
@@ -32,17 +36,38 @@ local function clock(given)
 end
 
 local function settings(lane)
-  local v = call('HMGET', P .. 'l:' .. lane, 'q', 'c', 'rn', 'rp', 'paused', 'g', 'wait')
+  local v = call('HMGET', P .. 'l:' .. lane, 'q', 'c', 'rn', 'rp', 'paused', 'g', 'wait', 'ramp')
   return {q = v[1], c = tonumber(v[2] or 0), rn = tonumber(v[3] or 0), rp = tonumber(v[4] or 0),
-          paused = v[5] and v[5] ~= '', g = tonumber(v[6] or 0), wait = tonumber(v[7] or 0)}
+          paused = v[5] and v[5] ~= '', g = tonumber(v[6] or 0), wait = tonumber(v[7] or 0), ramp = tonumber(v[8] or 0)}
 end
 
 -- How many more may be in flight. A gated lane lets up to `g` out at once, and the next when all of them are settled: what
 -- is taken together is taken in order, and nothing overtakes it.
 local function room(lane, s)
-  local flying = (s.c > 0 or s.g > 0) and call('HLEN', P .. 'f:' .. lane) or 0
+  local flying = (s.c > 0 or s.g > 0 or s.ramp > 0) and call('HLEN', P .. 'f:' .. lane) or 0
   if s.g > 0 then return flying == 0 and s.g or 0 end
-  return s.c > 0 and s.c - flying or math.huge
+  local most = s.c > 0 and s.c or math.huge
+  if s.ramp > 0 then most = math.min(most, s.ramp) end
+  return most - flying
+end
+
+-- When the first that waits is due; nil where nothing does.
+local function first_due(lane)
+  local first = call('ZRANGE', P .. 'd:' .. lane, 0, 0, 'WITHSCORES')[2]
+  local tried = call('ZRANGE', P .. 't:' .. lane, 0, 0, 'WITHSCORES')[2]
+  if not tried then return first and tonumber(first) end
+  return first and math.min(tonumber(first), tonumber(tried)) or tonumber(tried)
+end
+
+-- Makes a message that waits due at another time; false where it doesn't wait (or waits behind another of its key).
+local function make_due(lane, id, due)
+  for _, waiting in ipairs({P .. 'd:' .. lane, P .. 't:' .. lane}) do
+    if call('ZSCORE', waiting, id) then
+      call('ZADD', waiting, int(due), id)
+      return true
+    end
+  end
+  return false
 end
 
 local rung = {}
@@ -60,9 +85,9 @@ local function touch(lane, now)
   if not s.q then return end
   local at
   if not s.paused and room(lane, s) > 0 then
-    local head = call('ZRANGE', P .. 'd:' .. lane, 0, 0, 'WITHSCORES')
-    if head[1] then
-      at = math.max(tonumber(head[2]), s.wait)
+    local head = first_due(lane)
+    if head then
+      at = math.max(head, s.wait)
       if s.rn > 0 then
         local oldest = call('LINDEX', P .. 'r:' .. lane, -s.rn)
         if oldest then at = math.max(at, tonumber(oldest) + s.rp) end
@@ -122,6 +147,7 @@ end
 local function release(worker, lane, id)
   call('HDEL', P .. 'f:' .. lane, id)
   call('HDEL', P .. 'w:' .. worker, id)
+  call('SREM', P .. 'u:' .. lane, id)
 end
 
 -- It has no place in the order of its key any more; the next may go. The caller touches the lane.
@@ -159,28 +185,130 @@ local function again(lane, now)
 end
 
 -- A message in flight waits again. In an ordered lane it stays the first of its key, so its followers wait with it.
-local function put_back(worker, lane, id, due)
+-- `tried`: it waits among those tried before, which share the lane with those that come to it for the first time.
+local function put_back(worker, lane, id, due, tried)
   release(worker, lane, id)
-  call('ZADD', P .. 'd:' .. lane, int(due), id)
+  call('ZADD', P .. (tried and 't:' or 'd:') .. lane, int(due), id)
 end
 
 -- A message that waits leaves for good. 0 where it is in flight or unknown.
 local function drop(lane, id)
   if call('HEXISTS', P .. 'msg', id) == 0 or call('HEXISTS', P .. 'f:' .. lane, id) == 1 then return 0 end
-  call('ZREM', P .. 'd:' .. lane, id)
+  if call('ZREM', P .. 'd:' .. lane, id) == 0 then call('ZREM', P .. 't:' .. lane, id) end
   finish(lane, id)
   return 1
 end
 
-local function pause(lane, state, reason)
-  call('HSET', P .. 'l:' .. lane, 'paused', state, 'reason', reason)
+local function pause(lane, state, reason, now)
+  call('HSET', P .. 'l:' .. lane, 'paused', state, 'reason', reason, 'since', int(now))
+end
+
+-- The limits in force: an operator's where there are any, else those that configure gave.
+local function set_limits(lane)
+  local key = P .. 'l:' .. lane
+  local v = call('HMGET', key, 'oc', 'on', 'op', 'yc', 'yn', 'yp')
+  call('HSET', key, 'c', v[1] or v[4] or 0, 'rn', v[2] or v[5] or 0, 'rp', v[2] and v[3] or v[6] or 0)
+end
+
+-- The breaker. What attempts say of the destination is counted from the first that failed; the lane opens when of at least
+-- `bl` attempts within `bw` µs (0 = no breaker) `bs` percent failed. Then nothing is given for `bc` µs, twice as long each
+-- time that it opens again before it was whole, up to `bm`; then one goes out to probe. When it comes through, `ramp` of them
+-- may be in flight at once, one more for each that comes through, until the lane's concurrency is reached: it is whole.
+--
+-- Further fields of P l:<lane>: bn and bf how many were counted and how many of them failed, bt since when; br 1 while it is
+-- open or probes, bsince since when (µs), why; trips how often it opened since it was whole; ramp (0 = no bound)
+local BREAKER = {'bl', 'bn', 'ramp', 'br', 'bf', 'bt', 'bs', 'bw', 'bc', 'bm', 'trips', 'wait', 'c', 'bsince'}
+
+local function spread_of(text)
+  return tonumber(string.sub(redis.sha1hex(text), 1, 4), 16) / 65536
+end
+
+local function open_breaker(lane, v, now, why)
+  local key = P .. 'l:' .. lane
+  local trips = tonumber(v[11] or 0) + 1
+  local cool = math.min(v[9] * 2 ^ math.min(trips - 1, 30), v[10])
+  -- Lanes that opened together don't probe together: up to a tenth longer.
+  local wait = math.floor(now + cool * (1 + 0.1 * spread_of(lane .. trips)))
+  call('HSET', key, 'br', 1, 'trips', trips, 'ramp', 1, 'wait', int(wait), 'why', why,
+       'bsince', v[4] and v[14] or int(now))
+  call('HDEL', key, 'bn', 'bf', 'bt')
+  return {'opened', why, int(math.floor(wait / 1000)), trips}
+end
+
+-- Nothing is given until then, and one at first after it: the destination asked for it.
+local function ask_to_wait(lane, until_when, why)
+  call('HSET', P .. 'l:' .. lane, 'wait', int(until_when), 'ramp', 1, 'why', why)
+end
+
+-- What an attempt says of its destination: `health` is well, unwell, or '' for nothing; `asked` how many µs it wants to be
+-- left alone (0 = none). The caller touches the lane. Returns nil, or {opened, why, until when (ms), trips} or {closed}.
+local function observe(lane, health, asked, why, now)
+  if health == '' and asked == 0 then return end
+  local key = P .. 'l:' .. lane
+  local v = call('HMGET', key, unpack(BREAKER))
+  local least, n, ramp, probes = tonumber(v[1] or 0), tonumber(v[2] or 0), tonumber(v[3] or 0), v[4]
+  if least == 0 then return end
+  local wait = tonumber(v[12] or 0)
+  -- What was under way when it opened says nothing new.
+  if probes and wait > now then return end
+  local news
+  if health == 'well' then
+    if probes then
+      call('HDEL', key, 'br', 'bsince')
+      news = {'closed'}
+    end
+    if ramp > 0 then
+      local most = tonumber(v[13] or 0)
+      if ramp + 1 < (most > 0 and most or 16) then
+        call('HSET', key, 'ramp', ramp + 1)
+      else
+        call('HDEL', key, 'ramp', 'trips', 'why')
+      end
+    end
+    if n > 0 then
+      if now - tonumber(v[6]) > tonumber(v[8]) then
+        call('HDEL', key, 'bn', 'bf', 'bt')
+      else
+        call('HINCRBY', key, 'bn', 1)
+      end
+    end
+  elseif health == 'unwell' then
+    if probes then
+      news = open_breaker(lane, v, now, why)
+    else
+      local failed, since = tonumber(v[5] or 0), tonumber(v[6] or now)
+      if n > 0 and now - since > tonumber(v[8]) then n, failed, since = 0, 0, now end
+      n, failed = n + 1, failed + 1
+      if n >= least and failed * 100 >= n * v[7] then
+        news = open_breaker(lane, v, now, why)
+      else
+        -- What is long ago weighs less than what is new.
+        if n >= least * 4 then n, failed = math.floor(n / 2), math.ceil(failed / 2) end
+        call('HSET', key, 'bn', n, 'bf', failed, 'bt', int(since))
+        if ramp > 1 then call('HSET', key, 'ramp', math.floor(ramp / 2)) end
+      end
+    end
+  end
+  if asked > 0 then
+    local until_when = now + math.min(asked, tonumber(v[10]))
+    if until_when > tonumber(call('HGET', key, 'wait') or 0) then ask_to_wait(lane, until_when, why) end
+  end
+  return news
+end
+
+-- It goes on after it was stopped: with one, as after a probe, for who knows how well the destination is.
+local function begin_again(lane)
+  local key = P .. 'l:' .. lane
+  local v = call('HMGET', key, 'bl', 'why')
+  if tonumber(v[1] or 0) > 0 then call('HSET', key, 'ramp', 1) end
+  if v[2] then call('HDEL', key, 'wait') end
 end
 
 -- What was held when workers died more than once comes back spread over a while: the one that kills them comes without
 -- those that were only there with it.
 local function spread(id, times)
   if times < 2 then return 0 end
-  return (times - 1) * 5000000 * tonumber(string.sub(redis.sha1hex(id .. times), 1, 4), 16) / 65536
+  return (times - 1) * 5000000 * spread_of(id .. times)
 end
 
 -- `counts`: '1' where the worker died, '0' where it ended in order.

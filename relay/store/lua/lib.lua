@@ -67,12 +67,6 @@ local function mark(id, status, now_ms, summary, cause)
   end
 end
 
-local function hasten(lane, id, now)
-  if not call('ZSCORE', P .. 'd:' .. lane, id) then return false end
-  call('ZADD', P .. 'd:' .. lane, int(now), id)
-  return true
-end
-
 -- As JSON spells it: nothing that a person names can be like it.
 local BATCH_ID = '\\u0000batch\\u0000'
 
@@ -92,7 +86,7 @@ local function join(id, how, queue, lane, payload, now)
   if call('RPUSH', R .. 'br:' .. batch, id) >= how.max then
     call('HDEL', R .. 'batches', how.k)
     call('HSET', R .. 'bt:' .. batch, 'now', 1)
-    hasten(lane, batch, now)
+    make_due(lane, batch, now)
   end
 end
 

@@ -15,7 +15,7 @@ if status == 'waiting' and tonumber(v[3] or 0) > 0 then return 'blocked' end
 -- Behind another of its order: it would overtake it.
 if lane == ARGV[6] and call('HEXISTS', P .. 'b:' .. lane, id) == 1 then return 'blocked' end
 call('XADD', R .. 'audit', 'MAXLEN', '~', 100000, '*', 'j', ARGV[3])
-if lane == ARGV[6] and status ~= 'dead' and not ended(status) and hasten(lane, stands, now) then
+if lane == ARGV[6] and status ~= 'dead' and not ended(status) and make_due(lane, stands, now) then
   -- "Now" takes the place of the retry that was planned, or of the hour at which its batch would have been closed.
   if stands ~= id then call('HSET', R .. 'bt:' .. batch, 'now', 1) end
   touch(lane, now)
