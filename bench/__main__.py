@@ -12,21 +12,37 @@ from pathlib import Path
 
 import orjson
 
+from bench import nodered
 from bench.processes import BenchError
 from bench.report import Bench, Row, machine, table
 
-MEASURES = ("accept", "endtoend", "lone", "idle", "isolation", "lanes", "start", "deliver", "language", "connectors")
+MEASURES = (
+    "accept",
+    "endtoend",
+    "lost",
+    "lone",
+    "idle",
+    "isolation",
+    "lanes",
+    "start",
+    "deliver",
+    "where",
+    "language",
+    "connectors",
+)
 
 EXAMPLES = """
 measures:
   accept     events accepted a second, on 64 connections and on one
   endtoend   events a second from the first post to the last arrival
+  lost       accepted events that are gone after a SIGKILL of everything
   lone       milliseconds of one event through an idle relay
   idle       CPU and memory of an idle relay
   isolation  one lane while another's destination hangs
   lanes      the lanes' broker beside Dramatiq's own
   start      seconds to the first 202
   deliver    deliveries a CPU-second of the worker
+  where      microseconds of CPU of an event: the relay's own, each library's, the kernel's
   language   events routed and rendered a CPU-second, and what takes it
   connectors events a CPU-second through http, webhook, google_sheets and sftp, beside the bare libraries
 
@@ -35,6 +51,7 @@ examples:
   python -m bench --quick --rounds 1     everything, about a minute and a half: does it run?
   python -m bench accept lanes --rounds 7
   python -m bench deliver --json deliver.json
+  python -m bench --setup nodered        install Node-RED in bench/.cache, for the measures that compare with it
   make bench ARGS="lone idle"
 """
 
@@ -51,7 +68,11 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often they take turns; 3")
     parser.add_argument("--quick", action="store_true", help="short runs: to see that it works, not to compare")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round's figures too")
+    parser.add_argument("--setup", choices=("nodered",), help="install a reference, and measure nothing")
     chosen = parser.parse_args(words)
+    if chosen.setup:
+        nodered.set_up()
+        return 0
     unknown = [name for name in chosen.names if name not in MEASURES]
     if unknown:
         parser.error(f"no measure is called {', '.join(unknown)}; there are {', '.join(MEASURES)}")
@@ -76,6 +97,8 @@ def _run(names: Sequence[str], chosen: argparse.Namespace) -> int:
             failed = 1
     if rows:
         print(table(rows))
+    if any(row.reference == "Node-RED" and not row.theirs for row in rows):
+        print(nodered.MISSING, file=sys.stderr)
     if chosen.json is not None:
         report = {
             "machine": about,

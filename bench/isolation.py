@@ -13,7 +13,7 @@ import time
 
 from bench import workspace
 from bench.processes import RelayHandle, SinkHandle, folder, load_relay, relay_up, sink
-from bench.report import Bench, Row
+from bench.report import Bench, Goal, Row
 from bench.transcript import event_id
 from bench.wire import Line, Requests
 
@@ -47,7 +47,7 @@ def measure(bench: Bench) -> list[Row]:
             a.ask("/_set?latency_ms=0")
             a.wait_for(_WAITING + events)
             bench.say(f"A healthy: {healthy[-1]:.2f} ms, A hanging: {hanging[-1]:.2f} ms")
-    return [Row("isolation", "lane B, A hangs", "ms", hanging, "A healthy", healthy, ("ratio", "<=", 1.2))]
+    return [Row("isolation", "lane B, A hangs", "ms", hanging, "A healthy", healthy, Goal("ratio", "<=", 1.2))]
 
 
 def _lane_b(relay: RelayHandle, a: SinkHandle, b: SinkHandle, series: str, events: int) -> float:

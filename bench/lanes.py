@@ -8,7 +8,7 @@ middleware.
 from __future__ import annotations
 
 from bench.processes import folder, run_module, valkey
-from bench.report import Bench, Row
+from bench.report import Bench, Goal, Row
 
 
 def measure(bench: Bench) -> list[Row]:
@@ -27,7 +27,7 @@ def measure(bench: Bench) -> list[Row]:
                 bench.say(f"{kind}, idle: {idle['median_ms']:.2f} ms")
     theirs = "Dramatiq's RedisBroker"
     throughput = [
-        Row("lanes", name, "messages/s", found["lanes", name], theirs, found["redis", name], ("ratio", ">=", 1))
+        Row("lanes", name, "messages/s", found["lanes", name], theirs, found["redis", name], Goal("ratio", ">=", 1))
         for name in ("8 threads", "64 threads")
     ]
     idle_row = Row(
@@ -37,6 +37,6 @@ def measure(bench: Bench) -> list[Row]:
         found["lanes", "idle"],
         theirs,
         found["redis", "idle"],
-        ("ratio", "<=", 1),
+        Goal("ratio", "<=", 1),
     )
     return [*throughput, idle_row]

@@ -186,10 +186,10 @@ class _Parts:
         router = Router(self.workspace, store, "bench:1:a", DecodedEvents())
         started = time.process_time()
         while True:
-            _, fetched = await store.run(store.lanes.fetch(ROUTE_QUEUE, "bench:1:a", 64, 10_000_000))
-            if not fetched:
+            fetched = await store.run(store.lanes.fetch(ROUTE_QUEUE, "bench:1:a", 64, 10_000_000))
+            if not fetched.messages:
                 break
-            await router.route([RouteJob(lease.id, lane, lease.id) for lease in fetched])
+            await router.route([RouteJob(lease.id, lane, lease.id) for lease in fetched.messages])
         took = time.process_time() - started
         stored = await store.event(events[-1].id)
         assert stored is not None

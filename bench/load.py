@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
+import signal
 import statistics
 import sys
 import time
@@ -109,12 +111,15 @@ async def post(words: argparse.Namespace) -> dict[str, Any]:
     loop = asyncio.get_running_loop()
     requests = Requests(words.port, words.path, words.key)
     run = Run(requests, words.series, words.events, words.seconds, 0 if words.events else words.warm)
+    cpu = time.process_time()
     ends = [loop.create_future() for _ in range(words.connections)]
     for end in ends:
         await loop.create_connection(lambda end=end: Connection(run, end), "127.0.0.1", words.port)
     async with asyncio.timeout(600):
         await asyncio.gather(*ends)
-    return run.result()
+    for pid in words.kill:
+        os.kill(pid, signal.SIGKILL)
+    return {**run.result(), "cpu_s": time.process_time() - cpu}
 
 
 def main() -> None:
@@ -127,6 +132,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=0, help="how many; 0: for --seconds")
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--warm", type=float, default=0.5, help="seconds before those that are measured")
+    parser.add_argument("--kill", type=int, action="append", default=[], metavar="PID", help="by SIGKILL, at the end")
     result = uvloop.run(post(parser.parse_args()))
     print(orjson.dumps(result, option=orjson.OPT_NON_STR_KEYS).decode())
     sys.exit(1 if result["failure"] else 0)

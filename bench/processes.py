@@ -58,8 +58,8 @@ def environment(home: Path | None = None, more: Mapping[str, str] | None = None)
     return inherited | own | dict(more or {})
 
 
-def _end(process: subprocess.Popen[Any]) -> None:
-    """In order where it can be; its children go with it in any case."""
+def end(process: subprocess.Popen[Any]) -> None:
+    """End a process: in order where it can be; its children go with it in any case."""
     family: list[psutil.Process] = []
     with contextlib.suppress(psutil.NoSuchProcess):
         family = psutil.Process(process.pid).children(recursive=True)
@@ -96,7 +96,7 @@ def _server(module: str, *words: str) -> Iterator[int]:
             raise BenchError(f"{module} ended before it said its port")
         yield orjson.loads(line)["port"]
     finally:
-        _end(process)
+        end(process)
 
 
 def bare_server(redis_url: str = "") -> contextlib.AbstractContextManager[int]:
@@ -174,7 +174,7 @@ def valkey(home: Path) -> Iterator[str]:
         embedded.wait_until_ready(embedded.url(data), process, seconds=_START_SECONDS)
         yield embedded.url(data)
     finally:
-        _end(process)
+        end(process)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +194,10 @@ class RelayHandle:
             name = next((name for name in ("worker", "web") if name in words), "valkey")
             found[name if name not in found else f"{name}-{len(found)}"] = child
         return found
+
+    def pids(self) -> list[int]:
+        """The supervisor's first: it would start the others again."""
+        return [process.pid for process in self.processes().values()]
 
     def cpu_seconds(self) -> dict[str, float]:
         """User and system time so far, by process."""
@@ -221,7 +225,7 @@ def _relay(home: Path, words: tuple[str, ...], more: Mapping[str, str]) -> Itera
     try:
         yield RelayHandle(process, int(more["RELAY_PORT"]), log, started)
     finally:
-        _end(process)
+        end(process)
 
 
 def free_port() -> int:
@@ -241,11 +245,14 @@ def _answers(relay: RelayHandle, path: str) -> bool:
 
 
 @contextlib.contextmanager
-def relay_up(home: Path, *, ready: bool = True) -> Iterator[RelayHandle]:
-    """`relay up` on the workspace in `home`, as a user would start it; its log goes to a file."""
+def relay_up(home: Path, *, ready: bool = True, more: Mapping[str, str] | None = None) -> Iterator[RelayHandle]:
+    """`relay up` on the workspace in `home`, as a user would start it; its log goes to a file.
+
+    more    of its environment
+    """
     # What is still under way when a measurement is over is of no interest.
-    more = {"RELAY_PORT": str(free_port()), "RELAY_DRAIN": "1s"}
-    with _relay(home, ("up",), more) as relay:
+    own = {"RELAY_PORT": str(free_port()), "RELAY_DRAIN": "1s"}
+    with _relay(home, ("up",), {**own, **(more or {})}) as relay:
         if ready:
             eventually(lambda: _answers(relay, "/readyz"), _START_SECONDS, "the relay is ready")
         yield relay

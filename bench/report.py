@@ -11,7 +11,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
+
+
+class Goal(NamedTuple):
+    """What the ratio (`ratio`), or the figure itself (`figure`), should be.
+
+    reach   what is asked for
+    aim     what comes after it; None where nothing does
+    """
+
+    of: Literal["ratio", "figure"]
+    relation: Literal[">=", "<="]
+    reach: float
+    aim: float | None = None
+
+    def met(self, value: float, bound: float) -> bool:
+        return value >= bound if self.relation == ">=" else value <= bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +37,7 @@ class Row:
     unit        of both
     reference   its name; empty where there is none
     ours        the relay's values, round by round
-    theirs      the reference's, of the same rounds
-    reach       what the ratio (`ratio`), or the figure itself (`figure`), should be: (">=", 0.3)
+    theirs      the reference's, of the same rounds; empty where it could not be run
     """
 
     measure: str
@@ -31,26 +46,32 @@ class Row:
     ours: Sequence[float]
     reference: str = ""
     theirs: Sequence[float] = ()
-    reach: tuple[Literal["ratio", "figure"], Literal[">=", "<="], float] | None = None
+    goal: Goal | None = None
 
     @property
     def ratios(self) -> list[float]:
         """The relay's value by the reference's, round by round: noise that both felt falls out."""
-        if not self.theirs:
+        if not self.theirs or 0 in self.theirs:
             return []
         return [mine / other for mine, other in zip(self.ours, self.theirs, strict=True)]
 
-    @property
-    def reached(self) -> bool | None:
-        if self.reach is None:
+    def met(self, bound: float | None) -> bool | None:
+        """Whether the goal's reach or aim is met; None where there is none, or nothing to compare with."""
+        if self.goal is None or bound is None:
             return None
-        of, relation, bound = self.reach
-        value = statistics.median(self.ratios if of == "ratio" else self.ours)
-        return value >= bound if relation == ">=" else value <= bound
+        values = self.ratios if self.goal.of == "ratio" else self.ours
+        return self.goal.met(statistics.median(values), bound) if values else None
 
     def as_json(self) -> dict[str, Any]:
-        ratio = statistics.median(self.ratios) if self.ratios else None
-        return {**asdict(self), "median": statistics.median(self.ours), "ratio": ratio, "reached": self.reached}
+        reach, aim = (self.goal.reach, self.goal.aim) if self.goal else (None, None)
+        return {
+            **asdict(self),
+            "goal": self.goal._asdict() if self.goal else None,
+            "median": statistics.median(self.ours),
+            "ratio": statistics.median(self.ratios) if self.ratios else None,
+            "reached": self.met(reach),
+            "aim_met": self.met(aim),
+        }
 
 
 @dataclass(slots=True)
@@ -79,19 +100,25 @@ def number(value: float) -> str:
 def _cells(row: Row) -> tuple[str, ...]:
     ratios = row.ratios
     ours = f"{number(statistics.median(row.ours))} {row.unit}"
-    theirs = f"{number(statistics.median(row.theirs))} ({row.reference})" if row.theirs else "–"
+    theirs = "–"
+    if row.reference:
+        theirs = f"{number(statistics.median(row.theirs)) if row.theirs else 'not run'} ({row.reference})"
     ratio = f"{statistics.median(ratios):.2f}" if ratios else "–"
     spread = ratios or list(row.ours)
     spreads = f"{number(min(spread))} to {number(max(spread))}" if len(spread) > 1 else "–"
-    reach = "–"
-    if row.reach is not None:
-        of, relation, bound = row.reach
-        sign = "≥" if relation == ">=" else "≤"
-        reach = f"{sign} {bound:g} {'×' if of == 'ratio' else row.unit}: {'yes' if row.reached else 'no'}"
-    return row.measure, row.what, theirs, ours, ratio, spreads, reach
+    goals = (_goal(row, row.goal.reach), _goal(row, row.goal.aim)) if row.goal else ("–", "–")
+    return row.measure, row.what, theirs, ours, ratio, spreads, *goals
 
 
-HEADINGS = ("measure", "what", "reference", "relay", "ratio", "spread", "reach")
+def _goal(row: Row, bound: float | None) -> str:
+    if row.goal is None or bound is None:
+        return "–"
+    said = {True: "yes", False: "no", None: "–"}[row.met(bound)]
+    sign = "≥" if row.goal.relation == ">=" else "≤"
+    return f"{sign} {bound:g} {'×' if row.goal.of == 'ratio' else row.unit}: {said}"
+
+
+HEADINGS = ("measure", "what", "reference", "relay", "ratio", "spread", "reach", "aim")
 
 
 def table(rows: Sequence[Row]) -> str:

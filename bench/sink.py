@@ -2,7 +2,7 @@
 
 POST anything                      after the latency
 GET /_set?latency_ms=200           the new latency; whoever still waits is answered at once
-GET /_stats                        {"unique": …, "twice": …, "last_ns": …, "waiting": …}
+GET /_stats                        {"unique": …, "twice": …, "last_ns": …, "waiting": …, "cpu_s": …}
 GET /_arrivals                     {id: nanoseconds of CLOCK_MONOTONIC}
 GET /_reset                        forget what came
 """
@@ -53,7 +53,13 @@ class Sink:
         elif url.path == "/_arrivals":
             return self.arrivals
         waiting = len(self.waiting)
-        return {"unique": len(self.arrivals), "twice": self.twice, "last_ns": self.last_ns, "waiting": waiting}
+        return {
+            "unique": len(self.arrivals),
+            "twice": self.twice,
+            "last_ns": self.last_ns,
+            "waiting": waiting,
+            "cpu_s": time.process_time(),
+        }
 
 
 class Visitor(asyncio.Protocol):
