@@ -15,7 +15,19 @@ import orjson
 from bench.processes import BenchError
 from bench.report import Bench, Row, machine, table
 
-MEASURES = ("accept", "endtoend", "lone", "idle", "isolation", "lanes", "start", "deliver", "language", "connectors")
+MEASURES = (
+    "accept",
+    "endtoend",
+    "lone",
+    "idle",
+    "isolation",
+    "lanes",
+    "start",
+    "deliver",
+    "language",
+    "connectors",
+    "growth",
+)
 
 EXAMPLES = """
 measures:
@@ -29,6 +41,7 @@ measures:
   deliver    deliveries a CPU-second of the worker
   language   events routed and rendered a CPU-second, and what takes it
   connectors events a CPU-second through http, webhook, google_sheets and sftp, beside the bare libraries
+  growth     CPU an event with 10 to 100,000 waiting, and with 1 to 500 recipes; a quarter of an hour
 
 examples:
   python -m bench                        everything, about ten minutes

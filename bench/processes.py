@@ -167,7 +167,13 @@ def sink() -> Iterator[SinkHandle]:
 @contextlib.contextmanager
 def valkey(home: Path) -> Iterator[str]:
     """The relay's embedded Valkey as it ships (an fsync on every write); its URL."""
-    data = home / "store"
+    with valkey_in(home / "store") as url:
+        yield url
+
+
+@contextlib.contextmanager
+def valkey_in(data: Path) -> Iterator[str]:
+    """The same in a data folder, which a relay may have afterwards."""
     data.mkdir(parents=True, exist_ok=True)
     process = embedded.start(data)
     try:
@@ -201,8 +207,11 @@ class RelayHandle:
 
     def wait_until_settled(self, number: int, seconds: float = 120) -> None:
         """Until the log says that so many deliveries have been attempted: arrived is not yet recorded."""
-        wanted = b'"event":"delivery.attempted"'
-        eventually(lambda: self.log.read_bytes().count(wanted) >= number, seconds, f"{number} deliveries recorded", 0.2)
+        eventually(lambda: self.settled() >= number, seconds, f"{number} deliveries recorded", 0.2)
+
+    def settled(self) -> int:
+        """How many deliveries have been attempted."""
+        return self.log.read_bytes().count(b'"event":"delivery.attempted"')
 
 
 @contextlib.contextmanager
