@@ -59,7 +59,7 @@ def _beside(
             _REACH if what == "CPU an event" else None,
         )
         for number in more
-        for what in found[few]
+        for what in found[few][0]
     ]
 
 

@@ -250,13 +250,15 @@ def _answers(relay: RelayHandle, path: str) -> bool:
 
 
 @contextlib.contextmanager
-def relay_up(home: Path, *, ready: bool = True) -> Iterator[RelayHandle]:
+def relay_up(
+    home: Path, *, ready: bool = True, more: Mapping[str, str] | None = None, seconds: float = _START_SECONDS
+) -> Iterator[RelayHandle]:
     """`relay up` on the workspace in `home`, as a user would start it; its log goes to a file."""
     # What is still under way when a measurement is over is of no interest.
-    more = {"RELAY_PORT": str(free_port()), "RELAY_DRAIN": "1s"}
-    with _relay(home, ("up",), more) as relay:
+    settings = {"RELAY_PORT": str(free_port()), "RELAY_DRAIN": "1s", **(more or {})}
+    with _relay(home, ("up",), settings) as relay:
         if ready:
-            eventually(lambda: _answers(relay, "/readyz"), _START_SECONDS, "the relay is ready")
+            eventually(lambda: _answers(relay, "/readyz"), seconds, "the relay is ready")
         yield relay
 
 

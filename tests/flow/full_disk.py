@@ -22,7 +22,7 @@ DISK_MB, LEAST_MB, OUTBOX_MB = 120, 50, 2
 
 def mount(folder: Path, megabytes: int) -> None:
     folder.mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)], check=True)  # noqa: S607
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)], check=True)
 
 
 def ballast(folder: Path, leave_bytes: int = 0) -> Path:
