@@ -48,15 +48,15 @@ class Filler:
     async def routed(self, lane_of: Callable[[int], str], start: int) -> int:
         """Route some of those that wait. How many."""
         lanes = self._store.lanes
-        _, messages = await self._store.run(lanes.fetch(ROUTE_QUEUE, _WORKER, _AT_ONCE, _LEASE_US))
+        fetched = await self._store.run(lanes.fetch(ROUTE_QUEUE, _WORKER, _AT_ONCE, _LEASE_US))
         commands = []
-        for place, message in enumerate(messages, start):
+        for place, message in enumerate(fetched.messages, start):
             made = [self._delivery(message.id, lane_of(place))]
             commands.append(
                 self._store.routed(_WORKER, self._lane, message.id, message.id, "conversation.closed", "routed", made)
             )
         await self._store.run_many(commands)
-        return len(messages)
+        return len(fetched.messages)
 
     async def fill(self, number: int, lane_of: Callable[[int], str], series: str = "fill") -> None:
         for start in range(0, number, _AT_ONCE):

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from relay.store import Operators, Store
 
 
+#: So many stopped lanes are told one by one.
+_MOST_LANES = 20
+
+
 def add_to(app: typer.Typer) -> None:
     app.command()(doctor)
 
@@ -102,10 +106,13 @@ def _store(settings: Settings) -> list[dict[str, Any]]:
         store = operators.store
         found = await store_findings(settings, store, store.url)
         found += await _refused(settings, store)
-        for lane in await operators.lanes():
-            if lane.state != "running":
-                waiting = f"{lane.waiting} waiting" if lane.waiting else "nothing waiting"
-                found.append(_finding("lane", "warning", f"{lane.name} is {lane.state}: {lane.reason} ({waiting})"))
+        stopped = [lane for lane in await operators.lanes() if lane.state != "running"]
+        for lane in stopped[:_MOST_LANES]:
+            waiting = f"{lane.waiting} waiting" if lane.waiting else "nothing waiting"
+            found.append(_finding("lane", "warning", f"{lane.name} is {lane.state}: {lane.reason} ({waiting})"))
+        if more := stopped[_MOST_LANES:]:
+            number = f"{len(more):,} more lanes are stopped, in which {sum(lane.waiting for lane in more):,} wait"
+            found.append(_finding("lane", "warning", f"{number}; see relay lanes list"))
         return found
 
     try:

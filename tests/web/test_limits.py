@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -10,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 import redis
 from structlog.testing import capture_logs
@@ -20,7 +26,7 @@ from relay.shortage import Disk, shortages
 from relay.store import Vitals
 from relay.web.app import App
 from relay.web.limits import Limits
-from tests.harness import write_workspace
+from tests.harness import environment, eventually, write_workspace
 
 KEY = {"X-Key": "k"}
 
@@ -139,6 +145,31 @@ async def test_a_store_that_would_throw_events_away_is_given_none(
     assert [line["log_level"] for line in lines if line["event"] == "store.unsafe"] == ["error", "warning"]
 
 
+def test_doctor_says_what_a_store_does_not_promise_and_what_it_is_short_of(
+    tmp_path: Path, own: tuple[str, redis.Redis], room: redis.Redis, prefix: str
+) -> None:
+    write_workspace(tmp_path, {"sources": {}, "connections": {}}, {})
+    room.config_set("maxmemory", 1)
+    room.config_set("maxmemory-policy", "volatile-lru")
+    room.config_set("appendfsync", "everysec")
+    done = subprocess.run(
+        [sys.executable, "-m", "relay", "doctor", "--json", "--redis-url", own[0]],
+        env=environment(tmp_path) | {"RELAY_REDIS_PREFIX": prefix},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    rows = [row for row in map(json.loads, done.stdout.splitlines()) if row["kind"] == "finding"]
+    told = {(row["name"], row["status"]): row["message"] for row in rows if row["status"] != "ok"}
+    assert done.returncode == 1
+    assert "events are refused" in told["memory", "error"]
+    weak = [row["message"] for row in rows if (row["name"], row["status"]) == ("store", "warning")]
+    assert [message.partition(": set ")[2] for message in weak] == [
+        "`maxmemory-policy noeviction`",
+        "`appendfsync always`",
+    ]
+
+
 async def test_a_disk_without_room_is_told_before_the_store_ends_for_it(
     tmp_path: Path, own: tuple[str, redis.Redis], prefix: str
 ) -> None:
@@ -205,3 +236,47 @@ async def test_a_limit_that_nobody_runs_into_any_more_is_over() -> None:
         limits.stop()
     told = [(line["event"], line.get("refused")) for line in lines]
     assert told == [("limit.reached", None), ("limit.over", 2), ("limit.reached", None)]
+
+
+def test_a_process_that_may_open_no_more_files_goes_on_when_connections_end(
+    tmp_path: Path, valkey_url: str, prefix: str
+) -> None:
+    """Ten times as many connections as it has files, and then again one that sends an event."""
+    write_workspace(
+        tmp_path, {"sources": {"chat": {"verify": {"header": "X-Key", "equals": "k"}}}, "connections": {}}, {}
+    )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = {"RELAY_REDIS_URL": valkey_url, "RELAY_REDIS_PREFIX": prefix, "RELAY_PORT": str(port)}
+    few_files = f'ulimit -n 64; exec "{sys.executable}" -m relay web'
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            ["sh", "-c", few_files], env=environment(tmp_path) | settings, cwd=tmp_path, stdout=log, stderr=log
+        )
+
+    def taken() -> bool:
+        with contextlib.suppress(httpx.HTTPError):
+            answer = httpx.post(f"http://127.0.0.1:{port}/in/chat", json={}, headers=KEY, timeout=5)
+            return answer.status_code == 202
+        return False
+
+    try:
+        eventually(taken, 30)
+        with contextlib.ExitStack() as open_ones:
+            for _ in range(640):
+                one = open_ones.enter_context(socket.socket())
+                one.settimeout(5)
+                with contextlib.suppress(OSError):
+                    one.connect(("127.0.0.1", port))
+            web = psutil.Process(process.pid)
+            before = sum(web.cpu_times()[:2])
+            time.sleep(1)
+            assert sum(web.cpu_times()[:2]) - before < 0.7, "it waits, and doesn't spin"
+        eventually(taken, 30)
+        assert process.poll() is None
+    finally:
+        process.terminate()
+        process.wait(20)
+    assert b"limit.reached" in (tmp_path / "log").read_bytes()
+    assert (tmp_path / "log").stat().st_size < 1_000_000
