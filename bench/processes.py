@@ -167,7 +167,13 @@ def sink() -> Iterator[SinkHandle]:
 @contextlib.contextmanager
 def valkey(home: Path) -> Iterator[str]:
     """The relay's embedded Valkey as it ships (an fsync on every write); its URL."""
-    data = home / "store"
+    with valkey_in(home / "store") as url:
+        yield url
+
+
+@contextlib.contextmanager
+def valkey_in(data: Path) -> Iterator[str]:
+    """The same in a data folder, which a relay may have afterwards."""
     data.mkdir(parents=True, exist_ok=True)
     process = embedded.start(data)
     try:
@@ -205,8 +211,11 @@ class RelayHandle:
 
     def wait_until_settled(self, number: int, seconds: float = 120) -> None:
         """Until the log says that so many deliveries have been attempted: arrived is not yet recorded."""
-        wanted = b'"event":"delivery.attempted"'
-        eventually(lambda: self.log.read_bytes().count(wanted) >= number, seconds, f"{number} deliveries recorded", 0.2)
+        eventually(lambda: self.settled() >= number, seconds, f"{number} deliveries recorded", 0.2)
+
+    def settled(self) -> int:
+        """How many deliveries have been attempted."""
+        return self.log.read_bytes().count(b'"event":"delivery.attempted"')
 
 
 @contextlib.contextmanager
@@ -245,16 +254,15 @@ def _answers(relay: RelayHandle, path: str) -> bool:
 
 
 @contextlib.contextmanager
-def relay_up(home: Path, *, ready: bool = True, more: Mapping[str, str] | None = None) -> Iterator[RelayHandle]:
-    """`relay up` on the workspace in `home`, as a user would start it; its log goes to a file.
-
-    more    of its environment
-    """
+def relay_up(
+    home: Path, *, ready: bool = True, more: Mapping[str, str] | None = None, seconds: float = _START_SECONDS
+) -> Iterator[RelayHandle]:
+    """`relay up` on the workspace in `home`, as a user would start it; its log goes to a file."""
     # What is still under way when a measurement is over is of no interest.
-    own = {"RELAY_PORT": str(free_port()), "RELAY_DRAIN": "1s"}
-    with _relay(home, ("up",), {**own, **(more or {})}) as relay:
+    settings = {"RELAY_PORT": str(free_port()), "RELAY_DRAIN": "1s", **(more or {})}
+    with _relay(home, ("up",), settings) as relay:
         if ready:
-            eventually(lambda: _answers(relay, "/readyz"), _START_SECONDS, "the relay is ready")
+            eventually(lambda: _answers(relay, "/readyz"), seconds, "the relay is ready")
         yield relay
 
 

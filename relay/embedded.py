@@ -13,6 +13,8 @@ import redis
 
 from relay.errors import ConfigError, StoreUnavailableError
 from relay.lanes import connect
+from relay.settings import Settings
+from relay.shortage import Disk
 
 #: The kernel's limit on a unix socket's path (108 bytes with its end).
 _SOCKET_PATH_LIMIT = 100
@@ -33,6 +35,13 @@ def socket_path(data_dir: Path) -> Path:
 
 def url(data_dir: Path) -> str:
     return f"unix://{socket_path(data_dir)}"
+
+
+def disk(settings: Settings, redis_url: str) -> Disk | None:
+    """Where the store's file is written; None where the store is somebody else's."""
+    if redis_url != url(settings.data):
+        return None
+    return Disk(settings.data.resolve() / "valkey", settings.min_disk)
 
 
 def command(data_dir: Path, max_memory_bytes: int = 0) -> list[str]:
@@ -64,6 +73,12 @@ def command(data_dir: Path, max_memory_bytes: int = 0) -> list[str]:
         "enable-debug-command": "no",
     }
     return [str(_binary()), *(word for key, value in settings.items() for word in (f"--{key}", value))]
+
+
+def clear(data_dir: Path) -> None:
+    """What a server that was killed, or whose disk was full, had begun to write and never ended."""
+    for leftover in (data_dir.resolve() / "valkey").glob("**/temp-*.*"):
+        leftover.unlink(missing_ok=True)
 
 
 def start(data_dir: Path, max_memory_bytes: int = 0) -> subprocess.Popen[bytes]:

@@ -58,15 +58,19 @@ class UnsetSecretError(ConfigError):
 class RefusedError(RelayError):
     """A request that is not accepted.
 
-    `detail` is what the sender reads and tells nothing a stranger could use; `reason` is what the log says.
+    `detail` is what the sender reads and tells nothing a stranger could use; `reason` is what the log says; `limit` is
+    which limit was reached, where it is one that operators hear of.
     """
 
-    def __init__(self, status: int, detail: str, reason: str = "", headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, detail: str, reason: str = "", headers: dict[str, str] | None = None, limit: str = ""
+    ) -> None:
         super().__init__(reason or detail)
         self.status = status
         self.detail = detail
         self.reason = reason or detail
         self.headers = headers or {}
+        self.limit = limit
 
 
 class BodyError(RelayError):

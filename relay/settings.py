@@ -73,6 +73,9 @@ class Settings:
     )
     body_timeout: timedelta = _setting(timedelta(seconds=30), parse_duration, "how long a sender may take for a body")
     max_memory: int = _setting(parse_size("1GB"), parse_size, "the embedded store's memory limit")
+    min_disk: int = _setting(
+        parse_size("500MB"), parse_size, "what stays free of the embedded store's disk: with less, events are refused"
+    )
     keep: timedelta = _setting(timedelta(days=7), parse_duration, "how long finished events are kept")
     drain: timedelta = _setting(timedelta(seconds=30), parse_duration, "how long a stop waits for work under way")
     public_url: str = _setting("", str, "the URL senders use, where a proxy stands in front")

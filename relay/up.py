@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -30,11 +31,15 @@ from relay.settings import Settings
 #: A child that ran so long has recovered: the next restart is quick again.
 _STABLE_SECONDS = 30.0
 _MOST_PAUSE_SECONDS = 5.0
+_HINDERED_SECONDS = 1.0
 
 
 @dataclass(slots=True)
 class _Child:
-    """One supervised process and how often it had to be started again."""
+    """One supervised process and how often it had to be started again.
+
+    hindrance  why it can't be started now; empty where it can
+    """
 
     name: str
     command: list[str]
@@ -44,6 +49,8 @@ class _Child:
     started: float = 0.0
     failures: int = 0
     due: float = 0.0
+    hindrance: Callable[[], str] = lambda: ""
+    hindered: bool = False
 
     def start(self) -> None:
         self.process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own words
@@ -138,6 +145,10 @@ class Supervisor:
         if self.embedded:
             _end_orphan(self.redis_url)
             self._store = _Child("valkey", embedded.command(self.settings.data, self.settings.max_memory))
+            disk = embedded.disk(self.settings, self.redis_url)
+            if disk is not None:
+                self._store.hindrance = disk.hinders_start
+            embedded.clear(self.settings.data)
             self._store.start()
             self._children.append(self._store)
         process = self._store.process if self._store else None
@@ -187,8 +198,20 @@ class Supervisor:
             if status is not None:
                 pause = child.plan_restart()
                 self.log.error("process.died", process=child.name, status=_status(status), restart_in_s=round(pause, 2))
-            if child.process is None and time.monotonic() >= child.due:
+            if child.process is None and time.monotonic() >= child.due and not self._hindered(child):
+                if child is self._store:
+                    embedded.clear(self.settings.data)
                 child.start()
+
+    def _hindered(self, child: _Child) -> bool:
+        """It is asked again in a second, and told once."""
+        why = child.hindrance()
+        if why:
+            child.due = time.monotonic() + _HINDERED_SECONDS
+            if not child.hindered:
+                self.log.error("process.waits", process=child.name, reason=why)
+        child.hindered = bool(why)
+        return child.hindered
 
     # -- stopping
 

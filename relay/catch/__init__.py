@@ -8,6 +8,5 @@ answered with a 2xx before it is on disk.
 
 from relay.catch.answers import Answer, answer_store_error
 from relay.catch.catcher import Catcher
-from relay.catch.memory import MEMORY_SHARE_LIMIT
 
-__all__ = ["MEMORY_SHARE_LIMIT", "Answer", "Catcher", "answer_store_error"]
+__all__ = ["Answer", "Catcher", "answer_store_error"]

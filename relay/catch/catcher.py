@@ -12,14 +12,14 @@ from typing import Any, NoReturn
 
 from relay import log
 from relay.catch.answers import Answer, answer_accepted, answer_handshake, answer_refusal
-from relay.catch.memory import MemoryWatch
 from relay.catch.parts import decoded, event_of, events_in, verified
 from relay.catch.ready import ReadySource
 from relay.clock import now_ms
-from relay.errors import RefusedError, StoreUnavailableError
+from relay.errors import RefusedError, StoreFullError, StoreUnavailableError
 from relay.logbook import UNKNOWN, Logbook, shortened
 from relay.model import Event
 from relay.recipes import Workspace
+from relay.shortage import StoreWatch
 from relay.sources.config import SourceConfig
 from relay.sources.handshake import handshake
 from relay.sources.inbound import HandshakeReply, Inbound
@@ -49,12 +49,13 @@ class Catcher:
         store: Store,
         logbook: Logbook | None = None,
         unsure: Callable[[], bool] = lambda: False,
+        watch: StoreWatch | None = None,
     ) -> None:
         """unsure: whether there may be sources that aren't in force, for relay.yaml has an error."""
         self._store = store
         self._senders = Senders(store)
         self._logbook = logbook or Logbook(store)
-        self._memory = MemoryWatch(store)
+        self._watch = watch or StoreWatch(store)
         self._long_bodies = asyncio.Semaphore(_LONG_BODIES_AT_ONCE)
         self._log = log.get()
         self._sources = workspace.sources
@@ -70,7 +71,7 @@ class Catcher:
         """The largest body of the source, in bytes. Raises RefusedError: no such source, or too many requests of it."""
         ready = self._ready(name)
         if ready.limiter is not None and (wait := ready.limiter.take_from(remote, time.monotonic())):
-            raise _too_many("more requests from one address than `limit.per_address` takes", wait)
+            raise _too_many("address", "more requests from one address than `limit.per_address` takes", wait)
         return ready.config.max_body
 
     def greets(self, name: str) -> bool:
@@ -117,10 +118,14 @@ class Catcher:
                 await self._signed_with_a_kept_secret(ready, request, received_ms)
             events = events_in(ready, event, body)
         if ready.limiter is not None and (wait := ready.limiter.take(time.monotonic())):
-            raise _too_many("more requests than `limit.rate` takes", wait)
+            raise _too_many("rate", "more requests than `limit.rate` takes", wait)
         async with _patiently(ready):
-            await self._memory.check()
-            earlier = await self._accept(ready, events, matched)
+            await self._watch.check()
+            try:
+                earlier = await self._accept(ready, events, matched)
+            except StoreFullError as error:
+                self._watch.refused(error)
+                raise
         took_ms = round((time.perf_counter() - started) * 1000, 1)
         if len(events) > 1 or events[0].part:
             return self._answer_parts(ready, events, earlier, took_ms)
@@ -227,8 +232,8 @@ async def _patiently(ready: ReadySource) -> AsyncIterator[None]:
         raise StoreUnavailableError(f"the store gave no answer within {ready.patience_seconds:g}s") from None
 
 
-def _too_many(reason: str, wait_seconds: float) -> RefusedError:
-    return RefusedError(429, "too many requests", reason, {"Retry-After": str(math.ceil(wait_seconds))})
+def _too_many(limit: str, reason: str, wait_seconds: float) -> RefusedError:
+    return RefusedError(429, "too many requests", reason, {"Retry-After": str(math.ceil(wait_seconds))}, limit)
 
 
 def _wrong_method(request: Inbound, config: SourceConfig) -> NoReturn:

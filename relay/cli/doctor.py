@@ -25,8 +25,9 @@ from relay.settings import Settings
 if TYPE_CHECKING:
     from relay.store import Operators, Store
 
-#: The first Redis whose scripts and sorted sets do all that the lanes ask of them.
-_OLDEST = (7, 2)
+
+#: So many stopped lanes are told one by one.
+_MOST_LANES = 20
 
 
 def add_to(app: typer.Typer) -> None:
@@ -58,13 +59,6 @@ def doctor(as_json: AsJson = False, recipes: Recipes = None, data: Data = None, 
             out.print(finding["message"], markup=False)
     if any(finding["status"] == "error" for finding in findings):
         raise typer.Exit(WRONG)
-
-
-async def _configured(store: Store, name: str) -> str:
-    """A setting of the store's own. RESP3 answers with a mapping, RESP2 with a flat list."""
-    reply = await store.ask("CONFIG", "GET", name)
-    values = list(reply.values()) if isinstance(reply, dict) else list(reply)[1::2]
-    return values[0].decode() if values else ""
 
 
 def _finding(name: str, status: str, message: str) -> dict[str, Any]:
@@ -106,37 +100,19 @@ async def _refused(settings: Settings, store: Store) -> list[dict[str, Any]]:
 
 
 def _store(settings: Settings) -> list[dict[str, Any]]:
-    from relay.lanes import Command
-    from relay.store.operators import read_memory
+    from relay.cli.doctor_store import store_findings
 
     async def act(operators: Operators) -> list[dict[str, Any]]:
         store = operators.store
-        info = await store.ask("INFO", "server")
-        server = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
-        used, limit = await store.run(Command(("INFO", "memory"), read_memory))
-        found = [
-            _finding(
-                "store",
-                "ok",
-                f"{server.get('server_name', 'redis')} {server.get('valkey_version') or server.get('redis_version')}, "
-                f"{used:,} bytes used{f' of {limit:,}' if limit else ''}",
-            )
-        ]
-        # Valkey tells the Redis version it is compatible with, too.
-        release = server.get("redis_version", "0")
-        if tuple(map(int, release.split(".")[:2])) < _OLDEST:
-            found.append(_finding("store", "error", f"version {release} is too old: Redis 7.2 or any Valkey is needed"))
-        if await _configured(store, "appendfsync") != "always" or await _configured(store, "appendonly") != "yes":
-            found.append(
-                _finding("store", "warning", "a 2xx is on disk only with `appendonly yes` and `appendfsync always`")
-            )
-        if await _configured(store, "maxmemory-policy") != "noeviction":
-            found.append(_finding("store", "error", "the store may evict data: set `maxmemory-policy noeviction`"))
+        found = await store_findings(settings, store, store.url)
         found += await _refused(settings, store)
-        for lane in await operators.lanes():
-            if lane.state != "running":
-                waiting = f"{lane.waiting} waiting" if lane.waiting else "nothing waiting"
-                found.append(_finding("lane", "warning", f"{lane.name} is {lane.state}: {lane.reason} ({waiting})"))
+        stopped = [lane for lane in await operators.lanes() if lane.state != "running"]
+        for lane in stopped[:_MOST_LANES]:
+            waiting = f"{lane.waiting} waiting" if lane.waiting else "nothing waiting"
+            found.append(_finding("lane", "warning", f"{lane.name} is {lane.state}: {lane.reason} ({waiting})"))
+        if more := stopped[_MOST_LANES:]:
+            number = f"{len(more):,} more lanes are stopped, in which {sum(lane.waiting for lane in more):,} wait"
+            found.append(_finding("lane", "warning", f"{number}; see relay lanes list"))
         return found
 
     try:

@@ -3,6 +3,7 @@
 from relay.store.batches import ClosedBatch, SettledBatch, close_batch, load_batch, open_batches, settle_batch
 from relay.store.history import Entry, History, InForce, Version
 from relay.store.operators import Filter, Operators
+from relay.store.promises import Unkept, promises
 from relay.store.records import HANDSHAKE, Edit, NewDelivery, RowOf, StoredDelivery, StoredEvent
 from relay.store.senders import MOST_HANDSHAKES, MOST_KEPT_SECRETS, Rejected, SecretUse, Senders
 from relay.store.store import (
@@ -16,6 +17,7 @@ from relay.store.store import (
     recipe_lane,
     source_lane,
 )
+from relay.store.vitals import Vitals, vitals
 
 __all__ = [
     "DELIVER_QUEUE",
@@ -42,12 +44,16 @@ __all__ = [
     "Store",
     "StoredDelivery",
     "StoredEvent",
+    "Unkept",
     "Version",
+    "Vitals",
     "close_batch",
     "connection_lane",
     "load_batch",
     "open_batches",
+    "promises",
     "recipe_lane",
     "settle_batch",
     "source_lane",
+    "vitals",
 ]

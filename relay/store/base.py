@@ -29,6 +29,9 @@ def store_script(name: str) -> Script:
     return Script.of(name, _LIBRARY + text, takes_in=name == "accept")
 
 
+_WRITE = store_script("write")
+
+
 class Base:
     """What every part of the store shares: one pipeline, one prefix, one tree of errors."""
 
@@ -64,6 +67,10 @@ class Base:
     async def ask(self, *words: Argument) -> Any:
         """One plain Redis command, its reply as it comes."""
         return await self.run(Command(words))
+
+    async def write(self, *words: Argument) -> Any:
+        """The same for one that writes and has to go through when the store is full too."""
+        return await self.run(Command.call(_WRITE, self.keys, "", *words, read=lambda reply: reply))
 
     async def _patiently(self, act: Callable[[], Awaitable[T]]) -> T:
         while True:

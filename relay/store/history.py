@@ -124,7 +124,7 @@ class History:
     async def restored(self, recipe: str, version: str, who: str) -> None:
         """For the audit: somebody put a version back into the file."""
         entry = orjson.dumps(audit_entry(who, "restore", recipe, version=version))
-        await self.store.ask("XADD", self.store.key("audit"), "MAXLEN", "~", 100_000, "*", "j", entry)
+        await self.store.write("XADD", self.store.key("audit"), "MAXLEN", "~", 100_000, "*", "j", entry)
 
     # -- what is forgotten
 
@@ -141,7 +141,7 @@ class History:
         if named := before - unnamed:
             await self.store.ask("ZREM", marks, *named)
         if new := unnamed - before:
-            await self.store.ask("ZADD", marks, "NX", *_scored(now, new))
+            await self._mark("NX", now, new)
         old = await self.store.ask("ZRANGE", marks, "-inf", now - grace_ms, "BYSCORE")
         if not old:
             return 0
@@ -152,11 +152,18 @@ class History:
             used |= due & await self._used(now - grace_ms)
         if used:
             # Looked at again when as much time has passed.
-            await self.store.ask("ZADD", marks, "XX", *_scored(now, used))
+            await self._mark("XX", now, used)
         if not due - used:
             return 0
         words = ("", now - grace_ms, *sorted(due - used))
         return await self.store.run(Command.call(_FORGET, self.store.keys, *words, read=int))
+
+    async def _mark(self, which: str, at_ms: int, names: Iterable[str]) -> None:
+        """Also where the store is full: what is forgotten makes room."""
+        all_of = sorted(names)
+        for start in range(0, len(all_of), _PAGE):
+            words = _scored(at_ms, all_of[start : start + _PAGE])
+            await self.store.write("ZADD", self.store.key("x:unnamed"), which, *words)
 
     async def _unnamed(self) -> set[str]:
         """Texts that are kept, and are in no history and not in force."""

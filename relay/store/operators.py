@@ -25,6 +25,9 @@ _EDIT = store_script("edit")
 #: How many entries of an index are read in one exchange while a list is filtered.
 _PAGE = 200
 
+#: How many lanes are looked at in one exchange: some two milliseconds.
+_LANES_AT_ONCE = 250
+
 
 @dataclass(frozen=True, slots=True)
 class Filter:
@@ -92,13 +95,14 @@ class Operators:
         reply = await self.store.ask("HGETALL", self.store.key("stats"))
         return {name.decode(): int(number) for name, number in pairs(reply).items()}
 
-    async def memory(self) -> tuple[int, int]:
-        """Bytes used and the limit (0: none)."""
-        return await self.store.run(Command(("INFO", "memory"), read_memory))
-
     async def lanes(self) -> list[LaneState]:
         names = await self.store.run(self.store.lanes.names())
-        return await self.store.run(self.store.lanes.stats(names)) if names else []
+        found: list[LaneState] = []
+        # In parts: the store does nothing else while it looks at some.
+        for start in range(0, len(names), _LANES_AT_ONCE):
+            some: list[LaneState] = await self.store.run(self.store.lanes.stats(names[start : start + _LANES_AT_ONCE]))
+            found += some
+        return found
 
     async def edits(self, delivery: StoredDelivery) -> list[Edit]:
         """Oldest first."""
@@ -175,7 +179,7 @@ class Operators:
         return changed
 
     async def _note(self, entry: dict[str, Any]) -> None:
-        await self.store.ask("XADD", self.store.key("audit"), "MAXLEN", "~", 100_000, "*", "j", orjson.dumps(entry))
+        await self.store.write("XADD", self.store.key("audit"), "MAXLEN", "~", 100_000, "*", "j", orjson.dumps(entry))
 
     async def _index(self, index: str, wanted: Filter, *, oldest_first: bool) -> AsyncIterator[list[str]]:
         """An index by time, a page at a time, each from the score at which the last one ended.
@@ -205,12 +209,6 @@ class Operators:
     async def _pages(self, ids: Sequence[str]) -> AsyncIterator[list[str]]:
         for start in range(0, len(ids), _PAGE):
             yield list(ids[start : start + _PAGE])
-
-
-def read_memory(reply: Any) -> tuple[int, int]:
-    """(used_memory, maxmemory) of an INFO."""
-    values = dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line)
-    return int(values["used_memory"]), int(values["maxmemory"])
 
 
 def _scored(flat: Any) -> list[tuple[bytes, str]]:

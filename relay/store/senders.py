@@ -109,7 +109,7 @@ class Senders:
         gone = await self._store.ask("ZREM", self._store.key("ks:", source), secret)
         if gone:
             entry = orjson.dumps(audit_entry(who, "forget secret", source))
-            await self._store.ask("XADD", self._store.key("audit"), "MAXLEN", "~", 100_000, "*", "j", entry)
+            await self._store.write("XADD", self._store.key("audit"), "MAXLEN", "~", 100_000, "*", "j", entry)
         return bool(gone)
 
     async def uses(self, source: str) -> dict[str, SecretUse]:

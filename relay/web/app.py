@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from relay import __version__, log
+from relay import __version__, embedded, log
 from relay.catch import Catcher
 from relay.errors import StoreError
 from relay.lanes import machine
@@ -28,10 +28,12 @@ from relay.recipes.reload import Changes
 from relay.reload import Reloader, ensure_readable
 from relay.respond import Responder
 from relay.settings import Settings
+from relay.shortage import StoreWatch
 from relay.store import Store
 from relay.web import health
 from relay.web.body import BodyBudget
 from relay.web.entrance import PREFIX, Entrance
+from relay.web.limits import Limits
 from relay.web.protocol import Protocol, raise_open_files
 from relay.web.proxies import Proxies
 
@@ -53,6 +55,7 @@ class App:
         )
         self.proxies = Proxies(settings.trusted_proxies, settings.public_url)
         self.budget = BodyBudget(settings.body_timeout)
+        self.limits = Limits()
         self.entrance: Entrance | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,6 +69,8 @@ class App:
         self.store = Store(self.redis_url, self.settings.redis_prefix)
         self.reloader = Reloader(self.settings.recipes, self.store, f"web {machine()}:{os.getpid()}")
         workspace = await self.reloader.begin()
+        self.watch = StoreWatch(self.store, embedded.disk(self.settings, self.redis_url))
+        await self.watch.begin()
         self.responder = Responder(workspace, self.store)
         self.logbook = Logbook(self.store)
         self.entrance = self._entrance(workspace)
@@ -78,12 +83,14 @@ class App:
         await asyncio.gather(following, noting, return_exceptions=True)
         await self.logbook.write()
         await self.responder.aclose()
+        await self.watch.aclose()
+        self.limits.stop()
         await self.store.aclose()
         log.get().info("web.stopped")
 
     def _entrance(self, workspace: Workspace) -> Entrance:
-        catcher = Catcher(workspace, self.store, self.logbook, self.reloader.refuses_relay_yaml)
-        return Entrance(catcher, self.responder, self.proxies, self.budget, self.settings.max_body)
+        catcher = Catcher(workspace, self.store, self.logbook, self.reloader.refuses_relay_yaml, self.watch)
+        return Entrance(catcher, self.responder, self.proxies, self.budget, self.settings.max_body, self.limits)
 
     async def take(self, workspace: Workspace, before: Workspace, changes: Changes) -> None:
         """Another workspace is in force. A request that is under way ends at the entrance by which it came."""
@@ -110,12 +117,12 @@ class App:
         return _json(200, {"status": "alive", "version": __version__})
 
     async def readyz(self, _: Request) -> Response:
-        ready, report = await health.readiness(self.reloader.workspace, self.store)
+        ready, report = await health.readiness(self.reloader.workspace, self.store, self.watch, self.limits)
         return _json(200 if ready else 503, report)
 
     async def metrics(self, _: Request) -> Response:
         try:
-            text = await health.metrics(self.store)
+            text = await health.metrics(self.store, self.watch, self.limits)
         except StoreError as error:
             return PlainTextResponse(f"{error}\n", 503)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -146,6 +153,7 @@ def serve(settings: Settings, redis_url: str, listener: socket.socket | None = N
     ensure_readable(settings.recipes, redis_url, settings.redis_prefix)
     app = App(settings, redis_url)
     signal.signal(signal.SIGHUP, lambda *_: app.reload())
+    Protocol.limits = app.limits
     Protocol.max_connections = raise_open_files(Protocol.max_connections)
     config = uvicorn.Config(
         app,

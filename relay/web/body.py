@@ -66,7 +66,9 @@ class Share:
             reason = (
                 f"the bodies being read have {self.budget.all_bodies_bytes:,} bytes, which is all the room there is"
             )
-            raise RefusedError(503, "unavailable", reason, {"Retry-After": str(_RETRY_AFTER_SECONDS)} | _CLOSE)
+            raise RefusedError(
+                503, "unavailable", reason, {"Retry-After": str(_RETRY_AFTER_SECONDS)} | _CLOSE, "bodies"
+            )
         self.budget.held_bytes = held
         self.taken_bytes += size
 
@@ -109,4 +111,6 @@ async def _read(receive: Receive, limit: int, share: Share) -> bytes:
 
 
 def _too_long(limit: int) -> RefusedError:
-    return RefusedError(413, "body too large", f"the body is longer than the limit of {limit:,} bytes", dict(_CLOSE))
+    return RefusedError(
+        413, "body too large", f"the body is longer than the limit of {limit:,} bytes", dict(_CLOSE), "body"
+    )

@@ -16,6 +16,7 @@ from relay.recipes.respond import BODILESS
 from relay.respond import Responder
 from relay.sources.inbound import Inbound
 from relay.web.body import BodyBudget, read_body
+from relay.web.limits import Limits
 from relay.web.proxies import Proxies
 
 PREFIX = "/in/"
@@ -33,12 +34,14 @@ class Entrance:
         proxies: Proxies,
         budget: BodyBudget,
         max_body_bytes: int = 100_000_000,
+        limits: Limits | None = None,
     ) -> None:
         self._catcher = catcher
         self._responder = responder
         self._proxies = proxies
         self._budget = budget
         self._max_body_bytes = max_body_bytes
+        self._limits = limits or Limits()
         self._log = log.get()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,6 +77,10 @@ class Entrance:
                 else:
                     messages = await self._responded(recipe, answer.event, answer, receive)
             except RefusedError as error:
+                if error.limit:
+                    # Of all senders together, or of one source.
+                    whose = error.limit if error.limit == "bodies" else f"{source}: {error.limit}"
+                    self._limits.reached(whose, error.reason)
                 self._log.warning("event.refused", source=source[:100], status=error.status, reason=error.reason)
                 messages = _messages(self._catcher.reject(source, request(), error))
             except StoreError as error:

@@ -10,18 +10,21 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 
-from relay.catch import MEMORY_SHARE_LIMIT
 from relay.errors import StoreError
 from relay.lanes import Command, LaneState
 from relay.recipes import Workspace
+from relay.shortage import KINDS, StoreWatch
 from relay.store import Operators, Store
+from relay.web.limits import Limits
 
 #: Counters of requests, by source; the others are deliveries', by connection.
 _OF_SOURCES = frozenset({"caught", "duplicate", "handshake", "refused"})
 
 
-async def readiness(workspace: Workspace, store: Store) -> tuple[bool, dict[str, Any]]:
-    """Whether events can be caught and delivered; and what is disabled or held, and why."""
+async def readiness(
+    workspace: Workspace, store: Store, watch: StoreWatch, limits: Limits
+) -> tuple[bool, dict[str, Any]]:
+    """Whether events can be caught and delivered; and what is disabled, held, short or at its limit, and why."""
     report: dict[str, Any] = {
         "sources": [
             {"name": s.name, "status": "unavailable", "reason": s.unavailable}
@@ -33,14 +36,20 @@ async def readiness(workspace: Workspace, store: Store) -> tuple[bool, dict[str,
             {"name": one.file, "status": "refused", "reason": str(one.problem), "in_force": one.version}
             for one in workspace.refused
         ],
+        "limits": limits.rows(),
     }
     operators = Operators(store)
     try:
         lanes = await operators.lanes()
         workers = await live_workers(store)
-        used, limit = await operators.memory()
+        short = await watch.look()
+        await watch.ask_promises()
     except StoreError as error:
-        return False, {"status": "unready", "reason": str(error), **report}
+        # A store that ended because its disk is full can't say so itself.
+        why = [str(error), *filter(None, [watch.disk.short(None) if watch.disk is not None else None])]
+        return False, {"status": "unready", "reason": "; ".join(why), **report}
+    report["store"] = [{"name": what, "status": "short", "reason": why} for what, why in short.items()]
+    report["store"] += [{"name": "promise", "status": one.severity, "reason": one.message} for one in watch.unkept]
     report["lanes"] = [
         {"name": lane.name, "status": lane.state, "reason": lane.reason, "waiting": lane.waiting}
         for lane in lanes
@@ -49,8 +58,7 @@ async def readiness(workspace: Workspace, store: Store) -> tuple[bool, dict[str,
     reasons = []
     if not workers:
         reasons.append("no worker is running: events are caught and wait")
-    if limit and used > limit * MEMORY_SHARE_LIMIT:
-        reasons.append(f"the store uses {used:,} of {limit:,} bytes: events are refused")
+    reasons += [f"{why}: events are refused" for why in short.values()]
     status = "unready" if reasons else "ready"
     return not reasons, {"status": status, "reason": "; ".join(reasons), "workers": workers, **report}
 
@@ -61,11 +69,14 @@ async def live_workers(store: Store) -> int:
 
 
 class _Collector:
-    def __init__(self, counters: dict[str, int], lanes: list[LaneState], dead: int, memory: tuple[int, int]) -> None:
+    def __init__(
+        self, counters: dict[str, int], lanes: list[LaneState], dead: int, watch: StoreWatch, limits: Limits
+    ) -> None:
         self.counters = counters
         self.lanes = lanes
         self.dead = dead
-        self.memory = memory
+        self.watch = watch
+        self.limits = limits
 
     def collect(self) -> Iterator[Metric]:
         events = CounterMetricFamily(
@@ -94,17 +105,34 @@ class _Collector:
             stopped.add_metric([lane.name, lane.state], 0 if lane.state == "running" else 1)
         yield stopped
         yield GaugeMetricFamily("relay_dead_letters", "Dead letters that wait for somebody.", value=self.dead)
-        yield GaugeMetricFamily("relay_store_memory_bytes", "Memory the store uses.", value=self.memory[0])
-        yield GaugeMetricFamily("relay_store_memory_limit_bytes", "The store's limit; 0 is none.", value=self.memory[1])
+        yield from self._store()
+        reached = GaugeMetricFamily("relay_limit_reached", "1 while requests run into it.", labels=["limit"])
+        for row in self.limits.rows():
+            reached.add_metric([row["name"]], 1)
+        yield reached
+
+    def _store(self) -> Iterator[Metric]:
+        vitals, disk = self.watch.vitals, self.watch.disk
+        if vitals is not None:
+            used, limit = vitals.used_bytes, vitals.limit_bytes
+            yield GaugeMetricFamily("relay_store_memory_bytes", "Memory the store uses.", value=used)
+            yield GaugeMetricFamily("relay_store_memory_limit_bytes", "The store's limit; 0 is none.", value=limit)
+        if disk is not None:
+            free = disk.free_bytes()
+            yield GaugeMetricFamily("relay_store_disk_free_bytes", "What the store's disk has free.", value=free)
+        short = GaugeMetricFamily("relay_store_short", "1 while events are refused for want of it.", labels=["what"])
+        for what in KINDS:
+            short.add_metric([what], 1 if what in self.watch.short else 0)
+        yield short
 
 
-async def metrics(store: Store) -> bytes:
-    """In Prometheus's text format. Everything is counted in the store, so any web process tells the whole."""
+async def metrics(store: Store, watch: StoreWatch, limits: Limits) -> bytes:
+    """In Prometheus's text format. All is counted in the store, so any web process tells the whole; but for the limits
+    that this one's requests run into.
+    """
     operators = Operators(store)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(
-        _Collector(
-            await operators.counters(), await operators.lanes(), await operators.count_dead(), await operators.memory()
-        )
-    )
+    await watch.look()
+    counted = await operators.counters(), await operators.lanes(), await operators.count_dead()
+    registry.register(_Collector(*counted, watch, limits))
     return generate_latest(registry)

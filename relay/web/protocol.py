@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import resource
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from relay import log
+from relay.web.limits import Limits
 
 _RETRY_AFTER_SECONDS = 5
 
@@ -67,6 +68,9 @@ class Protocol(HttpToolsProtocol):
     stuck_seconds = 30.0
     max_pipelined = 100
 
+    #: Who hears that there are too many connections.
+    limits: ClassVar[Limits | None] = None
+
     #: When the connections were last looked through for idle ones.
     _looked_at = 0.0
 
@@ -94,8 +98,10 @@ class Protocol(HttpToolsProtocol):
         if too_many <= 0 or self._made_room():
             self._set_timer(self.head_seconds)
         elif too_many <= _MOST_TOLD:
+            self._reached()
             self._refuse(503)
         else:
+            self._reached()
             self._deaf = True
             self._way.abort()
 
@@ -213,6 +219,10 @@ class Protocol(HttpToolsProtocol):
             self._set_timer(self.linger_seconds)
 
     # What is refused
+
+    def _reached(self) -> None:
+        if self.limits is not None:
+            self.limits.reached("connections", _WORDS[503][1].format(max_connections=self.max_connections))
 
     def send_400_response(self, msg: str) -> None:
         """The parser stopped: by itself, or because it was told to."""

@@ -28,6 +28,7 @@ from relay.store import (
     DELIVER_QUEUE,
     ROUTE_QUEUE,
     Filter,
+    History,
     NewDelivery,
     Operators,
     Settled,
@@ -776,6 +777,24 @@ async def test_a_full_store_refuses_new_events_whole_and_takes_the_outcome_of_wh
         client.config_set("maxmemory", 0)
     await bench.accept(key="k", window=timedelta(hours=1))
     assert await bench.statuses(event) == {"post": "delivered"}
+
+
+async def test_a_full_store_lets_operators_act_and_makes_room(own: Any, workspace: Workspaces) -> None:
+    bench, client = await own()
+    await one_waiting(bench, workspace)
+    operators = Operators(bench.store)
+    (lane,) = [one for one in await operators.lanes() if one.queue == DELIVER_QUEUE]
+    await bench.store.keep_versions({("gone", "v1"): "recipe: Gone"})
+    client.config_set("maxmemory", 1)
+    try:
+        assert await operators.pause(lane, "full", "ana")
+        assert await operators.resume(lane, "ana")
+        assert [entry["what"] for entry in await operators.audit()] == ["resume", "pause"]
+        # Marked first, forgotten when the mark is old: the worker does it before it sweeps, and waits for neither.
+        await History(bench.store).forget_versions(3_600_000)
+        assert await History(bench.store).forget_versions(-1) == 1
+    finally:
+        client.config_set("maxmemory", 0)
 
 
 async def test_a_command_that_can_not_be_written_fails_alone(bench: Bench) -> None:
