@@ -6,9 +6,10 @@ about. Messages wait until they are due, are leased to a worker, and are taken b
 
 from relay.lanes.broker import LaneBroker, machine
 from relay.lanes.commands import Change, Fetched, LaneLimits, LaneState, NewMessage, Settlement, Verb
-from relay.lanes.connection import Pipeline, StoreLostError, connect, connect_async, passes
+from relay.lanes.connection import Pipeline, StoreLostError, answer_seconds, connect, connect_async, passes
 from relay.lanes.consumer import LaneConsumer, LaneMessage
 from relay.lanes.intake import Claim
+from relay.lanes.replicas import Replicas, TooFewReplicasError
 from relay.lanes.script import LIBRARY, Command, Script
 
 __all__ = [
@@ -24,10 +25,13 @@ __all__ = [
     "LaneState",
     "NewMessage",
     "Pipeline",
+    "Replicas",
     "Script",
     "Settlement",
     "StoreLostError",
+    "TooFewReplicasError",
     "Verb",
+    "answer_seconds",
     "connect",
     "connect_async",
     "machine",
