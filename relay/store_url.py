@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote, unquote, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 _SCHEMES = ("redis://", "rediss://", "unix://", "sentinel://", "sentinels://")
 
@@ -90,6 +90,15 @@ def with_login(url: str, username: str, password: str) -> str:
         f"{name}={quote(value, safe='')}" for name, value in zip(_LOGIN, (username, password), strict=True) if value
     ]
     return f"{base}?{'&'.join([*kept, *login])}"
+
+
+def at(url: str, host: str, port: int) -> str:
+    """The URL of another server of the same store: a replica has its primary's login and options."""
+    base = sentinels(url).server if is_sentinel(url) else url
+    parts = urlsplit(base)
+    login = parts.netloc.rpartition("@")[0]
+    where = f"{f'{login}@' if login else ''}{f'[{host}]' if ':' in host else host}:{port}"
+    return urlunsplit(parts._replace(netloc=where))
 
 
 def redacted(url: str) -> str:

@@ -106,6 +106,7 @@ async def _refused(settings: Settings, store: Store) -> list[dict[str, Any]]:
 
 
 def _store(settings: Settings) -> list[dict[str, Any]]:
+    from relay.cli.doctor_replicas import replication
     from relay.lanes import Command
     from relay.store.operators import read_memory
 
@@ -132,6 +133,7 @@ def _store(settings: Settings) -> list[dict[str, Any]]:
             )
         if await _configured(store, "maxmemory-policy") != "noeviction":
             found.append(_finding("store", "error", "the store may evict data: set `maxmemory-policy noeviction`"))
+        found += await replication(settings, store)
         found += await _refused(settings, store)
         for lane in await operators.lanes():
             if lane.state != "running":

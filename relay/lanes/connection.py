@@ -225,8 +225,8 @@ class Pipeline:
         packed = [packed for _, packed, _ in batch]
         if self._replicas is None or not any(command.promised for command, _, _ in batch):
             return await self._round_trip(packed)
-        *replies, had = await self._round_trip([*packed, _packed(self._replicas.words)])
-        return self._replicas.judged([command for command, _, _ in batch], replies, had)
+        replies = await self._round_trip([*packed, *map(_packed, self._replicas.questions)])
+        return self._replicas.judged([command for command, _, _ in batch], replies[: len(batch)], replies[-1])
 
     async def _round_trip(self, packed: Sequence[bytes]) -> list[Any]:
         async with asyncio.timeout(self._answer_seconds):

@@ -31,12 +31,18 @@ class Replicas:
     on_disk: bool = False
 
     @property
-    def words(self) -> tuple[Argument, ...]:
+    def questions(self) -> tuple[tuple[Argument, ...], ...]:
+        """Commands; the answer to the last one decides.
+
+        A replica that is asked what it has on disk answers before it writes what came with the question, and tells the
+        rest a second later. Asked what it has in memory first, it has written by the time of the other question.
+        """
         timeout_ms = round(self.timeout.total_seconds() * 1000)
-        return ("WAITAOF", 1, self.number, timeout_ms) if self.on_disk else ("WAIT", self.number, timeout_ms)
+        in_memory = ("WAIT", self.number, timeout_ms)
+        return (in_memory, ("WAITAOF", 1, self.number, timeout_ms)) if self.on_disk else (in_memory,)
 
     def judged(self, commands: Sequence[Command[Any]], replies: list[Any], had: Any) -> list[Any]:
-        """The replies, those of promised commands an error where `had`, the answer to `words`, is too little.
+        """The replies, those of promised commands an error where `had`, the last answer, is too little.
 
         A repeat is judged like the first: it counts itself in the statistics, which is a write behind the first one.
         """

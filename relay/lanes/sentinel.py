@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import redis
@@ -81,6 +82,19 @@ def async_client(url: str) -> redis.asyncio.Redis:
     sentinel = _AsyncSentinel(where, retry)
     made: redis.asyncio.Redis = sentinel.master_for(where.service, **options)
     return made
+
+
+def ask_each(where: store_url.Sentinels) -> Iterator[tuple[str, dict[str, Any] | redis.RedisError]]:
+    """Each Sentinel and what it says of the primary, or why it says nothing."""
+    for host, port in where.sentinels:
+        sentinel = redis.Redis(host=host, port=port, retry=Retry(NoBackoff(), 0), **_login(where))
+        try:
+            state: Any = sentinel.sentinel_master(where.service)
+            yield f"{host}:{port}", state
+        except redis.RedisError as error:
+            yield f"{host}:{port}", error
+        finally:
+            sentinel.close()
 
 
 def _options(where: store_url.Sentinels) -> dict[str, Any]:
