@@ -40,7 +40,7 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        hosts = ",".join(f"{host.address}:26379" for host in self.net.hosts.values())
+        hosts = ",".join(f"{host.address}:26379" for host in map(self.net.hosts.__getitem__, NAMES))
         return f"sentinel://:of%20the%2Fstore@{hosts}/mymaster?db=0"
 
     @property

@@ -4,6 +4,12 @@ A lane is a queue with limits of its own: concurrency, rate, pause, order. It kn
 about. Messages wait until they are due, are leased to a worker, and are taken back when the worker dies.
 """
 
+import os
+
+# Dramatiq reads this when it is imported, which is here at the latest: how soon a consumer looks again after the store
+# was away, in milliseconds.
+os.environ.setdefault("dramatiq_restart_delay", "250")
+
 from relay.lanes.broker import LaneBroker, machine
 from relay.lanes.commands import Change, Fetched, LaneLimits, LaneState, NewMessage, Settlement, Verb
 from relay.lanes.connection import Pipeline, StoreLostError, answer_seconds, connect, connect_async, passes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import socket
 from collections.abc import Sequence
@@ -168,9 +169,7 @@ class Pipeline:
     async def aclose(self) -> None:
         if self._sender is not None:
             await self._sender
-        if self._connection is not None:
-            await self._connection.disconnect(nowait=True)
-            self._connection = None
+        await self._lose()
         await self._client.aclose()
 
     async def _send(self) -> None:
@@ -239,7 +238,11 @@ class Pipeline:
             self._connection = pool.make_connection()
             await self._connection.connect()
         connection = self._connection
-        await connection.send_packed_command([b"".join(packed)])
+        try:
+            await connection.send_packed_command([b"".join(packed)])
+        except RuntimeError as error:
+            # uvloop's word for a connection that the kernel has given up while nothing was under way.
+            raise redis.ConnectionError(f"the connection was lost: {error}") from error
         replies: list[Any] = []
         for _ in packed:
             try:
@@ -250,6 +253,7 @@ class Pipeline:
         return replies
 
     async def _lose(self) -> None:
-        if self._connection is not None:
-            await self._connection.disconnect(nowait=True)
-            self._connection = None
+        lost, self._connection = self._connection, None
+        if lost is not None:
+            with contextlib.suppress(RuntimeError):  # uvloop's, for one that is closed already
+                await lost.disconnect(nowait=True)
