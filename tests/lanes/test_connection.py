@@ -57,8 +57,9 @@ def test_one_that_was_reset_meanwhile_is_a_store_that_is_away_and_the_next_comma
         front.reset()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        with pytest.raises(StoreLostError):
-            await pipeline.run(command)
+        async with asyncio.timeout(20):
+            with pytest.raises(StoreLostError):
+                await pipeline.run(command)
         assert await pipeline.run(command) == b"OK"
         await pipeline.aclose()
         server.close()
