@@ -12,7 +12,7 @@ RelayError
 │   ├── HoldError               every delivery of the connection would fail alike: its lane waits for an operator
 │   └── UnknownOutcomeError     it may have happened: the recipe's `on_unknown` decides
 └── StoreError                  Redis can't do what was asked
-    ├── StoreUnavailableError   it can't be reached, or is still loading
+    ├── StoreUnavailableError   it can't be reached, is still loading, or too few of its replicas keep up
     └── StoreFullError          it is at its memory limit
 """
 
@@ -149,7 +149,7 @@ class StoreError(RelayError):
 
 
 class StoreUnavailableError(StoreError):
-    """Redis can't be reached, or is still loading its data."""
+    """Redis can't be reached, is still loading its data, or has too few replicas that keep up."""
 
 
 class StoreFullError(StoreError):

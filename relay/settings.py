@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
+from relay import store_url
 from relay.errors import ConfigError
 from relay.units import format_duration, format_size, parse_duration, parse_size
 
@@ -27,9 +28,15 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _redis_url(text: str) -> str:
-    if text and not text.startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError(f"a store's URL begins with redis://, rediss:// or unix://; this is {text!r}")
+def _number(text: str) -> int:
+    if not text.isdigit():
+        raise ValueError(f"a number from 0 up is needed; this is {text!r}")
+    return int(text)
+
+
+def _replica_keeps(text: str) -> str:
+    if text not in ("memory", "disk"):
+        raise ValueError(f"a replica has an event in memory, or on disk; this is {text!r}")
     return text
 
 
@@ -64,7 +71,16 @@ class Settings:
     data: Path = _setting(Path(".relay"), Path, "the data folder: the embedded store, and file drops")
     host: str = _setting("127.0.0.1", str, "the address to listen on")
     port: int = _setting(8080, _port, "the port to listen on")
-    redis_url: str = _setting("", _redis_url, "a Redis 7.2+ or Valkey of yours; empty: the embedded one")
+    redis_url: str = _setting(
+        "", store_url.check, "a Redis 7.2+ or Valkey of yours, or its Sentinels; empty: the embedded one"
+    )
+    sentinel_username: str = _setting("", str, "the user at the Sentinels themselves")
+    sentinel_password: str = _setting("", str, "the password at the Sentinels themselves, where they ask for one")
+    replicas: int = _setting(0, _number, "how many of the store's replicas must have an event before its sender's 2xx")
+    replica_keeps: str = _setting("memory", _replica_keeps, "where they must have it: memory, or disk (fsynced)")
+    replica_timeout: timedelta = _setting(
+        timedelta(seconds=1), parse_duration, "how long they are waited for before the sender gets a 503"
+    )
     redis_prefix: str = _setting("relay:", _prefix, "the beginning of every key")
     workers: int = _setting(1, _count, "how many worker processes `relay up` runs")
     concurrency: int = _setting(64, _count, "how many deliveries a worker process makes at once")
@@ -107,7 +123,17 @@ class Settings:
             except ValueError as error:
                 raise ConfigError(f"{origin}: {error}") from None
             where[setting.name] = origin
-        return cls(**values, sources_of=where)
+        settings = cls(**values, sources_of=where)
+        if settings.replicas and not settings.redis_url:
+            raise ConfigError(
+                f"{where['replicas']}: the embedded store has no replicas; name a store that has by RELAY_REDIS_URL"
+            )
+        return settings
+
+    @property
+    def store(self) -> str:
+        """The store's URL with all that is needed to reach it; empty: the embedded one."""
+        return store_url.with_login(self.redis_url, self.sentinel_username, self.sentinel_password)
 
     @classmethod
     def environment_names(cls) -> set[str]:
@@ -145,5 +171,7 @@ def _text(setting: Any, value: Any) -> str:
 
 def _redacted(setting: Any, value: Any) -> str:
     if setting.name == "redis_url":
-        return re.sub(r"(?<=//)([^/@]*:)[^/@]*@", r"\1***@", value)
+        return store_url.redacted(value)
+    if setting.name == "sentinel_password":
+        return "***" if value else ""
     return _text(setting, value)

@@ -82,7 +82,7 @@ class Supervisor:
         self.settings = settings
         self.log = log.get()
         self.embedded = not settings.redis_url
-        self.redis_url = settings.redis_url or embedded.url(settings.data)
+        self.redis_url = settings.store or embedded.url(settings.data)
         self._children: list[_Child] = []
         self._store: _Child | None = None
         self._stopping = False

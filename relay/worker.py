@@ -19,9 +19,6 @@ from collections.abc import Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
-# Dramatiq reads this when it is imported: how soon a consumer looks again after the store was away.
-os.environ.setdefault("dramatiq_restart_delay", "250")
-
 import dramatiq
 import uvloop
 from dramatiq.asyncio import EventLoopThread, get_event_loop_thread, set_event_loop_thread

@@ -55,6 +55,9 @@ BAD = {
     "drain": ["30", "soon"],
     "log": ["loud"],
     "redis_prefix": ["a b", "x*y"],
+    "replicas": ["-1", "all"],
+    "replica_keeps": ["paper"],
+    "replica_timeout": ["1", "soon"],
 }
 
 

@@ -63,7 +63,7 @@ def store_url(settings: Settings) -> str:
     """The store that a running relay uses: the one named, or the embedded one of the data folder."""
     from relay import embedded
 
-    return settings.redis_url or embedded.url(settings.data)
+    return settings.store or embedded.url(settings.data)
 
 
 @asynccontextmanager

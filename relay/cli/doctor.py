@@ -100,11 +100,13 @@ async def _refused(settings: Settings, store: Store) -> list[dict[str, Any]]:
 
 
 def _store(settings: Settings) -> list[dict[str, Any]]:
+    from relay.cli.doctor_replicas import replication
     from relay.cli.doctor_store import store_findings
 
     async def act(operators: Operators) -> list[dict[str, Any]]:
         store = operators.store
         found = await store_findings(settings, store, store.url)
+        found += await replication(settings, store)
         found += await _refused(settings, store)
         stopped = [lane for lane in await operators.lanes() if lane.state != "running"]
         for lane in stopped[:_MOST_LANES]:

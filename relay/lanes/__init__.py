@@ -4,6 +4,12 @@ A lane is a queue with limits of its own: concurrency, rate, pause, order. It kn
 about. Messages wait until they are due, are leased to a worker, and are taken back when the worker dies.
 """
 
+import os
+
+# Dramatiq reads this when it is imported, which is here at the latest: how soon a consumer looks again after the store
+# was away, in milliseconds.
+os.environ.setdefault("dramatiq_restart_delay", "250")
+
 from relay.lanes.broker import LaneBroker, machine
 from relay.lanes.commands import (
     Change,
@@ -15,9 +21,10 @@ from relay.lanes.commands import (
     Settlement,
     Verb,
 )
-from relay.lanes.connection import Pipeline, StoreLostError, connect, connect_async, passes
+from relay.lanes.connection import Pipeline, StoreLostError, answer_seconds, connect, connect_async, passes
 from relay.lanes.consumer import LaneConsumer, LaneMessage
 from relay.lanes.intake import Claim
+from relay.lanes.replicas import Replicas, TooFewReplicasError
 from relay.lanes.script import LIBRARY, Command, Script
 
 __all__ = [
@@ -34,10 +41,13 @@ __all__ = [
     "LaneState",
     "NewMessage",
     "Pipeline",
+    "Replicas",
     "Script",
     "Settlement",
     "StoreLostError",
+    "TooFewReplicasError",
     "Verb",
+    "answer_seconds",
     "connect",
     "connect_async",
     "machine",

@@ -52,7 +52,7 @@ def new_worker_id() -> str:
 class LaneBroker(Broker):
     """Parameters:
 
-    url            Redis 7.2+ or Valkey: redis://, rediss:// or unix://
+    url            Redis 7.2+ or Valkey: redis://, rediss://, unix://, sentinel:// or sentinels://
     prefix         of every key
     worker_id      the name under which this process holds leases; never that of a process before it
     lease_seconds  how long a worker that says nothing is believed to be alive

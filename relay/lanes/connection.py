@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import socket
 from collections.abc import Sequence
@@ -24,7 +25,10 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
+from relay.lanes import sentinel
+from relay.lanes.replicas import Replicas
 from relay.lanes.script import Argument, Command
+from relay.store_url import is_sentinel
 
 T = TypeVar("T")
 
@@ -55,6 +59,8 @@ class StoreLostError(Exception):
 
 def connect(url: str, *, socket_timeout: float | None = SOCKET_TIMEOUT_SECONDS, keepalive: bool = False) -> redis.Redis:
     """A blocking client; its pool is thread-safe. `keepalive` finds out within a minute that the other side is gone."""
+    if is_sentinel(url):
+        return sentinel.client(url, socket_timeout=socket_timeout and min(socket_timeout, sentinel.ANSWER_SECONDS))
     options: dict[str, Any] = {"socket_timeout": socket_timeout, "socket_connect_timeout": 5}
     if keepalive and not url.startswith("unix:"):
         options |= {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
@@ -63,9 +69,16 @@ def connect(url: str, *, socket_timeout: float | None = SOCKET_TIMEOUT_SECONDS, 
 
 def connect_async(url: str) -> redis.asyncio.Redis:
     """For a Pipeline, which sets a time limit on each exchange: one on each reply would cost a timer a reply."""
+    if is_sentinel(url):
+        return sentinel.async_client(url)
     return redis.asyncio.Redis.from_url(
         url, socket_timeout=None, socket_connect_timeout=5, retry=AsyncRetry(NoBackoff(), 0)
     )
+
+
+def answer_seconds(url: str) -> float:
+    """How long an answer is waited for."""
+    return sentinel.ANSWER_SECONDS if is_sentinel(url) else SOCKET_TIMEOUT_SECONDS
 
 
 def passes(error: redis.RedisError) -> bool:
@@ -73,6 +86,11 @@ def passes(error: redis.RedisError) -> bool:
     # redis-py takes the word off where it has a class for it.
     known = (ReadOnlyError, BusyLoadingError, MasterDownError, ClusterDownError, TryAgainError)
     return isinstance(error, known) or _PASSING.search(str(error)) is not None
+
+
+def _demoted(error: BaseException) -> bool:
+    """Whether this server is a replica by now. A name may lead to its successor; this connection never will."""
+    return isinstance(error, ReadOnlyError) or "READONLY " in str(error)
 
 
 def run(client: redis.Redis, command: Command[T]) -> T:
@@ -87,6 +105,8 @@ def run(client: redis.Redis, command: Command[T]) -> T:
     except CONNECTION_ERRORS as error:
         raise StoreLostError(str(error) or type(error).__name__) from error
     except redis.ResponseError as error:
+        if _demoted(error):
+            client.connection_pool.disconnect(inuse_connections=False)
         if passes(error):
             raise StoreLostError(str(error)) from error
         raise
@@ -110,8 +130,18 @@ class Pipeline:
     Each command is atomic by itself; a batch is not a transaction.
     """
 
-    def __init__(self, client: redis.asyncio.Redis, *, max_batch: int = 512) -> None:
+    def __init__(
+        self,
+        client: redis.asyncio.Redis,
+        *,
+        max_batch: int = 512,
+        answer_seconds: float = SOCKET_TIMEOUT_SECONDS,
+        replicas: Replicas | None = None,
+    ) -> None:
+        """`replicas` must have what is promised before the command is answered, or it is a TooFewReplicasError."""
         self._client = client
+        self._answer_seconds = answer_seconds
+        self._replicas = replicas
         self._max_batch = max_batch
         self._waiting: list[_Waiting] = []
         self._sender: asyncio.Task[None] | None = None
@@ -139,9 +169,7 @@ class Pipeline:
     async def aclose(self) -> None:
         if self._sender is not None:
             await self._sender
-        if self._connection is not None:
-            await self._connection.disconnect(nowait=True)
-            self._connection = None
+        await self._lose()
         await self._client.aclose()
 
     async def _send(self) -> None:
@@ -160,14 +188,16 @@ class Pipeline:
 
     async def _exchange(self, batch: list[_Waiting]) -> None:
         try:
-            replies = await self._round_trip([packed for _, packed, _ in batch])
+            replies = await self._answers(batch)
             unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
             if unknown:
                 scripts = {script.sha: script for i in unknown if (script := batch[i][0].script)}
                 await self._round_trip([_packed(("SCRIPT", "LOAD", s.text)) for s in scripts.values()])
-                again = await self._round_trip([batch[i][1] for i in unknown])
+                again = await self._answers([batch[i] for i in unknown])
                 for i, reply in zip(unknown, again, strict=True):
                     replies[i] = reply
+            if any(isinstance(reply, Exception) and _demoted(reply) for reply in replies):
+                await self._lose()
         except CONNECTION_ERRORS as error:
             await self._lose()
             lost = StoreLostError(str(error) or type(error).__name__)
@@ -190,8 +220,15 @@ class Pipeline:
             else:
                 future.set_result(reply)
 
+    async def _answers(self, batch: Sequence[_Waiting]) -> list[Any]:
+        packed = [packed for _, packed, _ in batch]
+        if self._replicas is None or not any(command.promised for command, _, _ in batch):
+            return await self._round_trip(packed)
+        replies = await self._round_trip([*packed, *map(_packed, self._replicas.questions)])
+        return self._replicas.judged([command for command, _, _ in batch], replies[: len(batch)], replies[-1])
+
     async def _round_trip(self, packed: Sequence[bytes]) -> list[Any]:
-        async with asyncio.timeout(SOCKET_TIMEOUT_SECONDS):
+        async with asyncio.timeout(self._answer_seconds):
             return await self._talk(packed)
 
     async def _talk(self, packed: Sequence[bytes]) -> list[Any]:
@@ -201,7 +238,11 @@ class Pipeline:
             self._connection = pool.make_connection()
             await self._connection.connect()
         connection = self._connection
-        await connection.send_packed_command([b"".join(packed)])
+        try:
+            await connection.send_packed_command([b"".join(packed)])
+        except RuntimeError as error:
+            # uvloop's word for a connection that the kernel has given up while nothing was under way.
+            raise redis.ConnectionError(f"the connection was lost: {error}") from error
         replies: list[Any] = []
         for _ in packed:
             try:
@@ -212,6 +253,7 @@ class Pipeline:
         return replies
 
     async def _lose(self) -> None:
-        if self._connection is not None:
-            await self._connection.disconnect(nowait=True)
-            self._connection = None
+        lost, self._connection = self._connection, None
+        if lost is not None:
+            with contextlib.suppress(RuntimeError):  # uvloop's, for one that is closed already
+                await lost.disconnect(nowait=True)

@@ -43,12 +43,18 @@ def _as_is(reply: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Command(Generic[T]):
-    """One call: `words` as they go over the wire, and how to read what comes back."""
+    """One call: `words` as they go over the wire, and how to read what comes back.
+
+    promised  somebody outside is told that it is done, and doesn't say it again
+    """
 
     words: tuple[Argument, ...]
     read: Callable[[Any], T] = _as_is
     script: Script | None = None
+    promised: bool = False
 
     @classmethod
-    def call(cls, script: Script, keys: tuple[str, ...], *args: Argument, read: Callable[[Any], T]) -> Command[T]:
-        return cls(("EVALSHA", script.sha, len(keys), *keys, *args), read, script)
+    def call(
+        cls, script: Script, keys: tuple[str, ...], *args: Argument, read: Callable[[Any], T], promised: bool = False
+    ) -> Command[T]:
+        return cls(("EVALSHA", script.sha, len(keys), *keys, *args), read, script, promised)

@@ -12,7 +12,18 @@ import redis.exceptions
 
 from relay.clock import isoformat, now_ms
 from relay.errors import StoreError, StoreFullError, StoreUnavailableError
-from relay.lanes import LIBRARY, Command, Pipeline, Script, StoreLostError, connect_async, passes
+from relay.lanes import (
+    LIBRARY,
+    Command,
+    Pipeline,
+    Replicas,
+    Script,
+    StoreLostError,
+    TooFewReplicasError,
+    answer_seconds,
+    connect_async,
+    passes,
+)
 from relay.lanes.commands import Lanes
 from relay.lanes.script import Argument
 
@@ -35,14 +46,19 @@ _WRITE = store_script("write")
 class Base:
     """What every part of the store shares: one pipeline, one prefix, one tree of errors."""
 
-    def __init__(self, url: str, prefix: str = "relay:", *, patient: bool = False) -> None:
-        """`patient`: wait for a store that is away or full instead of raising. Every command here can be repeated."""
+    def __init__(
+        self, url: str, prefix: str = "relay:", *, patient: bool = False, replicas: Replicas | None = None
+    ) -> None:
+        """
+        patient   wait for a store that is away or full instead of raising. Every command here can be repeated
+        replicas  that must have what a sender is told to be accepted
+        """
         self.url = url
         self.patient = patient
         self.prefix = prefix
         self.lanes = Lanes(prefix + "lanes:")
         self.keys = (self.lanes.prefix, prefix)
-        self._pipeline = Pipeline(connect_async(url))
+        self._pipeline = Pipeline(connect_async(url), answer_seconds=answer_seconds(url), replicas=replicas)
 
     def key(self, *parts: str) -> str:
         return self.prefix + "".join(parts)
@@ -79,6 +95,9 @@ class Base:
             except StoreLostError as error:
                 if not self.patient:
                     raise StoreUnavailableError(f"the store can't be reached: {error}") from error
+            except TooFewReplicasError as error:
+                if not self.patient:
+                    raise StoreUnavailableError(str(error)) from error
             except redis.ResponseError as error:
                 refusal = _refusal(error)
                 if not (self.patient and isinstance(refusal, StoreUnavailableError | StoreFullError)):

@@ -96,7 +96,7 @@ class Senders:
     def _handshake(self, event: Event, keep: str = "") -> Command[int]:
         packed = pack_event(event)
         words = ("", event.id, event.source, event.received_ms, packed, MOST_HANDSHAKES, keep, MOST_KEPT_SECRETS)
-        return Command.call(_HANDSHAKE, self._store.keys, *words, read=int)
+        return Command.call(_HANDSHAKE, self._store.keys, *words, read=int, promised=bool(keep))
 
     async def kept(self, source: str) -> list[tuple[str, int]]:
         """The secrets that a source's vendor gave, the last used first, each with when (ms). Never show one unasked."""

@@ -110,7 +110,7 @@ class Store(Base):
         for event, payload in events:
             keyed = jsontext.clean(event.key) if event.key else ""
             words += (event.id, keyed, window_ms, event.received_ms, pack_event(event), payload)
-        return await self.run(Command.call(_ACCEPT, self.keys, *words, read=_texts))
+        return await self.run(Command.call(_ACCEPT, self.keys, *words, read=_texts, promised=True))
 
     async def events(self, ids: Sequence[str]) -> list[StoredEvent | None]:
         return await self.run_many([self._load_event(event_id) for event_id in ids])

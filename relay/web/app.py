@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from relay import __version__, embedded, log
 from relay.catch import Catcher
 from relay.errors import StoreError
-from relay.lanes import machine
+from relay.lanes import Replicas, machine
 from relay.logbook import Logbook
 from relay.recipes import Workspace, schema
 from relay.recipes.reload import Changes
@@ -66,7 +66,7 @@ class App:
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Any) -> AsyncIterator[None]:
-        self.store = Store(self.redis_url, self.settings.redis_prefix)
+        self.store = Store(self.redis_url, self.settings.redis_prefix, replicas=_replicas(self.settings))
         self.reloader = Reloader(self.settings.recipes, self.store, f"web {machine()}:{os.getpid()}")
         workspace = await self.reloader.begin()
         self.watch = StoreWatch(self.store, embedded.disk(self.settings, self.redis_url))
@@ -126,6 +126,12 @@ class App:
         except StoreError as error:
             return PlainTextResponse(f"{error}\n", 503)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _replicas(settings: Settings) -> Replicas | None:
+    if not settings.replicas:
+        return None
+    return Replicas(settings.replicas, settings.replica_timeout, on_disk=settings.replica_keeps == "disk")
 
 
 def _json(status: int, body: dict[str, Any]) -> Response:

@@ -335,3 +335,13 @@ def test_a_doorbell_that_rang_before_the_last_fetch_wakes_nobody(broker: LaneBro
     broker.enqueue(Message("q", "work", (), {}, {}, "later"))
     assert intake.fetch(fetch.at_us - 1) == [], "that ring has been answered"
     assert [lease.id for lease in intake.fetch(fetch.at_us + 1)] == ["later"]
+
+
+def test_a_worker_looks_for_a_lost_store_again_after_a_quarter_of_a_second() -> None:
+    """Dramatiq reads the delay when it is imported, whatever of the relay imports it first."""
+    code = (
+        "import relay.cli.processes, relay.family, relay.worker, dramatiq.worker;"
+        "print(dramatiq.worker.CONSUMER_RESTART_DELAY)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "250"
