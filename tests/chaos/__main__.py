@@ -110,10 +110,12 @@ def in_own_mounts() -> None:
     unshare = ["unshare", "--mount", "--propagation", "private"]
     if os.geteuid() != 0:
         unshare += ["--user", "--map-root-user"]
-    able = shutil.which("unshare") and subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode == 0
+    able = (
+        shutil.which("unshare") and subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode == 0
+    )
     os.environ["CHAOS_MOUNTS"] = "own" if able else "none"
     if able:
-        os.execvp(unshare[0], [*unshare, sys.executable, "-m", "tests.chaos", *sys.argv[1:]])  # noqa: S606
+        os.execvp(unshare[0], [*unshare, sys.executable, "-m", "tests.chaos", *sys.argv[1:]])
 
 
 def arguments() -> argparse.Namespace:
@@ -123,10 +125,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--round-seconds", type=float, default=10, help="how long disturbances go on in a round")
     parser.add_argument("--seed", type=int, help="of the first round; drawn and printed where it isn't given")
     parser.add_argument("--only", default="", help="kinds of disturbances, with commas")
-    parser.add_argument("--pace", type=float, default=0.12, help="seconds between two events of one of the sender's lines")
+    parser.add_argument(
+        "--pace", type=float, default=0.12, help="seconds between two events of one of the sender's lines"
+    )
     parser.add_argument("--folder", type=Path, help="where ledgers and logs of failed rounds are kept")
     parser.add_argument("--keep", action="store_true", help="keep those of good rounds as well")
-    parser.add_argument("--list", action="store_true", help="the kinds, and why one can't be had here; or a seed's schedule")
+    parser.add_argument(
+        "--list", action="store_true", help="the kinds, and why one can't be had here; or a seed's schedule"
+    )
     parser.add_argument("--json", action="store_true", help="a line of JSON a round")
     return parser.parse_args()
 
@@ -176,8 +182,15 @@ def rounds(given: argparse.Namespace, only: list[str], first: int, home: Path) -
             failed.append(seed)
         elif not given.keep:
             shutil.rmtree(folder)
-    summary: dict[str, Any] = {"rounds": done, "failed": failed, "took_seconds": round(time.monotonic() - began), **totals}
-    print(json.dumps(summary) if given.json else "  ".join(f"{key} {value}" for key, value in summary.items()), flush=True)
+    summary: dict[str, Any] = {
+        "rounds": done,
+        "failed": failed,
+        "took_seconds": round(time.monotonic() - began),
+        **totals,
+    }
+    print(
+        json.dumps(summary) if given.json else "  ".join(f"{key} {value}" for key, value in summary.items()), flush=True
+    )
     if not failed and not given.keep and not given.folder:
         home.rmdir()
     return 1 if failed else 0
@@ -193,7 +206,12 @@ def tell(as_json: bool, seed: int, took: float, verdict: Verdict, folder: Path, 
     if verdict.wrong:
         for wrong in verdict.wrong:
             print(f"    {wrong}")
-        print((folder / "schedule.txt").read_text(), f"ledgers and logs: {folder}\nto repeat it: {repeat}", sep="", flush=True)
+        print(
+            (folder / "schedule.txt").read_text(),
+            f"ledgers and logs: {folder}\nto repeat it: {repeat}",
+            sep="",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -145,14 +145,12 @@ async def _memory_full(stand: Stand, parameters: Parameters) -> None:
 
 async def _disk_full(stand: Stand, parameters: Parameters) -> None:
     ballast = stand.data / "valkey" / "ballast"
-    with contextlib.suppress(OSError):
-        with ballast.open("wb", buffering=0) as file:
-            while file.write(b"\0" * 65536):
-                pass
-    with contextlib.suppress(OSError):
-        with ballast.open("ab", buffering=0) as file:
-            while file.write(b"\0" * 512):
-                pass
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while file.write(b"\0" * 65536):
+            pass
+    with contextlib.suppress(OSError), ballast.open("ab", buffering=0) as file:
+        while file.write(b"\0" * 512):
+            pass
     try:
         await asyncio.sleep(parameters["seconds"])
     finally:
@@ -171,7 +169,17 @@ async def _slow_disk(stand: Stand, parameters: Parameters) -> None:
     if process is None:
         return
     calls, delay = "fsync,fdatasync", parameters["delay_ms"] * 1000
-    words = ["strace", "-f", "-q", "-o", "/dev/null", "-e", f"trace={calls}", "-e", f"inject={calls}:delay_enter={delay}"]
+    words = [
+        "strace",
+        "-f",
+        "-q",
+        "-o",
+        "/dev/null",
+        "-e",
+        f"trace={calls}",
+        "-e",
+        f"inject={calls}:delay_enter={delay}",
+    ]
     strace = subprocess.Popen([*words, "-p", str(process.pid)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         await asyncio.sleep(parameters["seconds"])

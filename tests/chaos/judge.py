@@ -80,14 +80,18 @@ def _effects(
 ) -> None:
     wanted = {effect for sent in sender.sent.values() for effect in effects_of(sent.source, sent.body)}
     verdict.tell("effects are missing", (f"{effect.place} {effect.unit}" for effect in wanted - did.keys()))
-    verdict.tell("effects of nothing that was sent", (f"{effect.place} {effect.unit}" for effect in did.keys() - wanted))
+    verdict.tell(
+        "effects of nothing that was sent", (f"{effect.place} {effect.unit}" for effect in did.keys() - wanted)
+    )
     twice = {effect: number for effect, number in did.items() if number > 1}
     verdict.tell("effects came twice", (f"{e.place} {e.unit} ×{n}" for e, n in twice.items() if e.place != CARELESS))
     repeats = sum(number - 1 for effect, number in twice.items() if effect.place == CARELESS)
     # Each answer that the sink itself spoiled may bring one more, and each cut what was under way.
     spoiled = sum(1 for line in arrivals if line["place"] == CARELESS and line["acts"] and line["mood"])
     if repeats > spoiled + disturbances * LANE_CONCURRENCY:
-        verdict.wrong.append(f"{repeats} repeats at {CARELESS}, with {disturbances} disturbances and {spoiled} spoiled answers")
+        verdict.wrong.append(
+            f"{repeats} repeats at {CARELESS}, with {disturbances} disturbances and {spoiled} spoiled answers"
+        )
     verdict.counts |= {"effects": did.total(), "arrivals": len(arrivals), "repeats": repeats}
 
 
@@ -128,7 +132,9 @@ async def _account(verdict: Verdict, stand: Stand, sender: Sender) -> None:
     dead = await stand.rows("dead", "list", *limit)
     verdict.tell("dead letters were left", (f"{row['id']} {row.get('cause')}" for row in dead))
     lanes = await stand.rows("lanes", "list")
-    leaked = (f"{row['name']} {row['status']} {row['waiting']}/{row['in_flight']}" for row in lanes if not _at_rest(row))
+    leaked = (
+        f"{row['name']} {row['status']} {row['waiting']}/{row['in_flight']}" for row in lanes if not _at_rest(row)
+    )
     verdict.tell("lanes are not at rest", leaked)
     counts = Counter(row["status"] for row in deliveries)
     verdict.counts |= {"deliveries": len(deliveries), "delivered": counts["delivered"], "skipped": counts["skipped"]}
@@ -147,7 +153,9 @@ MESSAGES = ("lanes:msg", "lanes:back", "lanes:d:", "lanes:f:", "lanes:o:", "lane
 def leftovers(stand: Stand) -> list[str]:
     with contextlib.closing(stand.store()) as store:
         keys = [key.removeprefix("relay:") for key in store.scan_iter(count=10_000)]
-    return sorted(key for key in keys if key in MESSAGES or key.startswith(tuple(k for k in MESSAGES if k.endswith(":"))))
+    return sorted(
+        key for key in keys if key in MESSAGES or key.startswith(tuple(k for k in MESSAGES if k.endswith(":")))
+    )
 
 
 def _store(verdict: Verdict, stand: Stand) -> None:

@@ -60,7 +60,8 @@ class Sender:
             keys = [f"key{number}" for number in range(ORDER_KEYS)]
             others = [source for source in SOURCES if source != "chats" for _ in range(3)]
             await asyncio.gather(
-                *(self._line(session, "chats", key) for key in keys), *(self._line(session, name, "") for name in others)
+                *(self._line(session, "chats", key) for key in keys),
+                *(self._line(session, name, "") for name in others),
             )
 
     async def _line(self, session: aiohttp.ClientSession, source: str, key: str) -> None:

@@ -27,7 +27,8 @@ from tests.harness import environment
 from tests.servers import free_port
 
 FAKETIME = next(
-    (str(path) for path in Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), os.environ.get("FAKETIME_LIBRARY", "")
+    (str(path) for path in Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")),
+    os.environ.get("FAKETIME_LIBRARY", ""),
 )
 SMALL_DISK = "48m"
 

@@ -72,7 +72,11 @@ def step(place: str, **more: Any) -> dict[str, Any]:
 def edited(version: int) -> dict[str, Any]:
     """The recipe that is saved again and again while events go through it."""
     post = {"path": "/edited", "json": {"id": "$.id", "version": version}}
-    return {"recipe": f"Edited, version {version}", "catch": "chats", "steps": {"post": {"to": "edited", **STEP, "with": post}}}
+    return {
+        "recipe": f"Edited, version {version}",
+        "catch": "chats",
+        "steps": {"post": {"to": "edited", **STEP, "with": post}},
+    }
 
 
 def write_recipe(folder: Path, version: int) -> None:
@@ -101,7 +105,12 @@ def recipes() -> dict[str, Mapping[str, Any]]:
             "catch": "chats",
             "steps": {
                 "post": step("forward"),
-                "keep": {"to": "drop", "do": "jsonl", **STEP, "with": {"path": "chats.jsonl", "record": {"id": "$.id"}}},
+                "keep": {
+                    "to": "drop",
+                    "do": "jsonl",
+                    **STEP,
+                    "with": {"path": "chats.jsonl", "record": {"id": "$.id"}},
+                },
             },
         },
         "ordered": {
