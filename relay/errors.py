@@ -11,6 +11,8 @@ RelayError
 │   ├── PermanentError          will not get better: a dead letter at once
 │   ├── HoldError               every delivery of the connection would fail alike: its lane waits for an operator
 │   └── UnknownOutcomeError     it may have happened: the recipe's `on_unknown` decides
+├── BackupError                 a backup can't be made, or isn't whole
+├── NewerDataError              the store's data was written by a newer relay
 └── StoreError                  Redis can't do what was asked
     ├── StoreUnavailableError   it can't be reached, is still loading, or too few of its replicas keep up
     └── StoreFullError          it is at its memory limit
@@ -142,6 +144,14 @@ class HoldError(DeliveryError):
 
 class UnknownOutcomeError(DeliveryError):
     """The request went out and no answer came: it may have happened."""
+
+
+class BackupError(RelayError):
+    """A backup can't be made, or a file isn't a whole one; the message names the file and the remedy."""
+
+
+class NewerDataError(RelayError):
+    """The store's data was written by a newer relay: this one can't go on with it."""
 
 
 class StoreError(RelayError):

@@ -93,6 +93,7 @@ class Settings:
         parse_size("500MB"), parse_size, "what stays free of the embedded store's disk: with less, events are refused"
     )
     keep: timedelta = _setting(timedelta(days=7), parse_duration, "how long finished events are kept")
+    archive: str = _setting("", str, "a folder for what is no longer kept, one file a day; empty: it is forgotten")
     drain: timedelta = _setting(timedelta(seconds=30), parse_duration, "how long a stop waits for work under way")
     public_url: str = _setting("", str, "the URL senders use, where a proxy stands in front")
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = _setting(

@@ -27,6 +27,7 @@ from relay.errors import ConfigError, StoreUnavailableError
 from relay.lanes import connect
 from relay.reload import ensure_readable
 from relay.settings import Settings
+from relay.store import ensure_format
 
 #: A child that ran so long has recovered: the next restart is quick again.
 _STABLE_SECONDS = 30.0
@@ -97,6 +98,7 @@ class Supervisor:
         wake = self._signals()
         try:
             self._start_store()
+            ensure_format(self.redis_url, self.settings.redis_prefix)
             # Told here, once, and not by each process again and again.
             ensure_readable(self.settings.recipes, self.redis_url, self.settings.redis_prefix)
             port = listener.getsockname()[1]

@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 from collections.abc import Coroutine, Sequence
-from datetime import timedelta
 from typing import Any, TypeVar
 
 import dramatiq
@@ -26,7 +25,6 @@ from dramatiq.broker import Broker, MessageProxy
 from dramatiq.middleware import Middleware, SkipMessage
 
 from relay import log
-from relay.clock import now_ms
 from relay.connections import Connections
 from relay.connector import Connector, Context
 from relay.deliver import MOST_TAKEN_BACK
@@ -34,6 +32,7 @@ from relay.errors import StoreError
 from relay.family import dead_neighbours
 from relay.in_flight import InFlight
 from relay.in_force import ROUTE_BUNDLE, free, put_in_force
+from relay.keeping import Housekeeper
 from relay.lanes import Fetched, LaneBroker, LaneMessage, machine
 from relay.messages import BATCH_ACTOR, DELIVER_ACTOR, ROUTE_ACTOR, BatchJob, DeliverJob, RouteJob
 from relay.recipes import Workspace
@@ -41,7 +40,7 @@ from relay.recipes.reload import Changes
 from relay.reload import Reloader, ensure_readable
 from relay.settings import Settings
 from relay.stages import Stages
-from relay.store import DELIVER_QUEUE, ROUTE_QUEUE, History, Store
+from relay.store import DELIVER_QUEUE, ROUTE_QUEUE, Store, bring_up_to_date
 
 T = TypeVar("T")
 
@@ -53,9 +52,6 @@ DELIVER_BUNDLE = 64
 
 #: How often Dramatiq's idle threads wake to see whether the worker stops. Work wakes them at once.
 _IDLE_WAKE_MS = 1_000
-
-_SWEEP_SECONDS = 60.0
-_FORGET_SECONDS = 3600.0
 
 
 def _tune() -> None:
@@ -166,6 +162,7 @@ class Process:
 
     async def set_up(self) -> None:
         """Make the stages, and tell the lanes what the workspace says of them. Raises ConfigError."""
+        await bring_up_to_date(self._store)
         workspace = await self._reloader.begin()
         self._connections = Connections(workspace, Context(data_dir=self.settings.data))
         self._connections.warm()
@@ -175,7 +172,8 @@ class Process:
         for dead in dead_neighbours(await self._store.run(self._store.lanes.workers())):
             taken_back = await self._store.run(self._store.lanes.take_back(dead, died=True))
             self.log.warning("worker.taken_back", worker=dead, messages=taken_back)
-        self._tasks = [asyncio.create_task(self._keep_house()), asyncio.create_task(self._reloader.follow(self.take))]
+        housekeeper = Housekeeper(self._store, self.settings, self.broker.worker_id)
+        self._tasks = [asyncio.create_task(housekeeper.run()), asyncio.create_task(self._reloader.follow(self.take))]
 
     def _stages_of(self, workspace: Workspace) -> Stages:
         return Stages.of(workspace, self._connections, self._store, self.broker.worker_id, self.in_flight)
@@ -211,23 +209,6 @@ class Process:
             # What is still under way when the drain ends is somebody else's at once.
             await self._store.run(self._store.lanes.take_back(self.broker.worker_id, died=False))
         await self._store.aclose()
-
-    async def _keep_house(self) -> None:
-        """Forget what ended long ago. One of all workers does it."""
-        while True:
-            await asyncio.sleep(_SWEEP_SECONDS)
-            if await self._store.only_one("forget versions", _FORGET_SECONDS):
-                # A day more than what ended is kept: by then nothing but dead letters can name them.
-                grace = self.settings.keep + timedelta(days=1)
-                await History(self._store).forget_versions(round(grace.total_seconds() * 1000))
-            if not await self._store.only_one("sweep", _SWEEP_SECONDS / 2):
-                continue
-            before_ms = now_ms() - round(self.settings.keep.total_seconds() * 1000)
-            swept = 0
-            while (some := await self._store.sweep(before_ms)) > 0:
-                swept += some
-            if swept:
-                self.log.info("events.swept", events=swept)
 
     def run(self) -> None:
         """Until SIGTERM or SIGINT: then nothing new is taken, what is under way is given time to end.

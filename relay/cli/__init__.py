@@ -7,6 +7,8 @@ import sys
 import typer
 from rich.console import Console
 
+import relay.cli.archive as archive
+import relay.cli.backup as backup
 import relay.cli.check as check
 import relay.cli.connections as connections
 import relay.cli.dead as dead
@@ -46,11 +48,13 @@ trying.add_to(app)
 send.add_to(app)
 new.add_to(app)
 doctor.add_to(app)
+backup.add_to(app)
 app.add_typer(events.app, name="events")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(dead.app, name="dead")
 lanes_drain.add_to(lanes.app)
 app.add_typer(lanes.app, name="lanes")
+app.add_typer(archive.app, name="archive")
 app.add_typer(connections.app, name="connections")
 app.add_typer(recipes.app, name="recipes")
 senders.add_to(sources.app)

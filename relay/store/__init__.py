@@ -1,7 +1,9 @@
 """Everything that is kept, in Redis or Valkey: events, deliveries, dead letters, recipe versions, the audit."""
 
 from relay.store.batches import ClosedBatch, SettledBatch, close_batch, load_batch, open_batches, settle_batch
+from relay.store.formats import FORMAT, bring_up_to_date, ensure_format
 from relay.store.history import Entry, History, InForce, Version
+from relay.store.keeping import Keeping, KeptDelivery, KeptEvent
 from relay.store.operators import Filter, Operators
 from relay.store.promises import Unkept, promises
 from relay.store.records import HANDSHAKE, Edit, NewDelivery, RowOf, StoredDelivery, StoredEvent
@@ -21,6 +23,7 @@ from relay.store.vitals import Vitals, vitals
 
 __all__ = [
     "DELIVER_QUEUE",
+    "FORMAT",
     "HANDSHAKE",
     "MOST_HANDSHAKES",
     "MOST_KEPT_SECRETS",
@@ -33,6 +36,9 @@ __all__ = [
     "Filter",
     "History",
     "InForce",
+    "Keeping",
+    "KeptDelivery",
+    "KeptEvent",
     "NewDelivery",
     "Operators",
     "Rejected",
@@ -47,8 +53,10 @@ __all__ = [
     "Unkept",
     "Version",
     "Vitals",
+    "bring_up_to_date",
     "close_batch",
     "connection_lane",
+    "ensure_format",
     "load_batch",
     "open_batches",
     "promises",

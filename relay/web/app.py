@@ -29,7 +29,7 @@ from relay.reload import Reloader, ensure_readable
 from relay.respond import Responder
 from relay.settings import Settings
 from relay.shortage import StoreWatch
-from relay.store import Store
+from relay.store import Store, ensure_format
 from relay.web import health
 from relay.web.body import BodyBudget
 from relay.web.entrance import PREFIX, Entrance
@@ -157,6 +157,7 @@ def serve(settings: Settings, redis_url: str, listener: socket.socket | None = N
     """
     # Here, where it can be told as it is: uvicorn tells it as a mistake of the program.
     ensure_readable(settings.recipes, redis_url, settings.redis_prefix)
+    ensure_format(redis_url, settings.redis_prefix)
     app = App(settings, redis_url)
     signal.signal(signal.SIGHUP, lambda *_: app.reload())
     Protocol.limits = app.limits

@@ -3,7 +3,8 @@
 -- KEYS[2]  the prefix, written R below. Times are milliseconds since 1970, `now` the lanes' microseconds.
 --
 -- R e:<event>      hash  x packed request, so source, st status, ty type, ds delivery ids (,a,b), open how many
---                        have not ended, rs = 1 where a sender waits for them
+--                        have not ended, rs = 1 where a sender waits for them, sw = its score in x:done while it is
+--                        being forgotten, which may take more than one act
 -- R d:<delivery>   hash  ev re ver st em co: event, recipe, version, step, item, connection; status, at, end;
 --                        su summary, ca cause, n attempts of this run, an attempts in all, a:<k> the k-th;
 --                        sv saved values, ne predecessors by step, nx successors (,a,b), need how many predecessors are

@@ -1,0 +1,3 @@
+from tests.store.conftest import bench, workspace
+
+__all__ = ["bench", "workspace"]
