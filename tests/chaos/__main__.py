@@ -1,8 +1,8 @@
 """`python -m tests.chaos --seconds 600 --seed 1`: rounds of everything that can happen, until the time is up.
 
-A round draws a setting and a schedule of disturbances from its seed, lets them loose on a relay under load, sets everything
-right again, waits until the relay has come to rest, and compares the ledgers. The next round's seed is one more. Exit code
-1 where a promise was broken; the line that repeats the round is printed, and its ledgers and logs are kept.
+A round draws a setting and a schedule of disturbances from its seed, lets them loose on a relay under load, sets
+everything right again, waits until the relay has come to rest, and compares the ledgers. The next round's
+seed is one more. Exit code 1 where a promise was broken; the line that repeats the round is printed, and its ledgers and logs are kept.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.chaos.sender import Sender
 from tests.chaos.stand import Stand
 from tests.chaos.workspace import write_recipe
 
-#: How long a relay may take to come to rest when everything around it is well: leases of 10 s, a worker's house-keeping.
+#: How long a relay may take to come to rest when all around it is well: leases of 10 s, a worker's housekeeping.
 SETTLE_SECONDS = 60.0
 
 
@@ -104,7 +104,7 @@ async def settle(stand: Stand, sender: Sender, sending: asyncio.Task[None]) -> s
 
 
 def in_own_mounts() -> None:
-    """Start anew in a mount namespace, where a small disk can be had that nobody else sees. Where it can't be had, go on."""
+    """Start anew in a mount namespace, where a small disk can be had that nobody else sees; else go on."""
     if "CHAOS_MOUNTS" in os.environ:
         return
     unshare = ["unshare", "--mount", "--propagation", "private"]

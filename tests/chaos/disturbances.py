@@ -1,6 +1,7 @@
 """What can happen: each kind draws its parameters from a seeded generator, and is carried out on a stand.
 
-`draw` gives the same schedule for the same seed, seconds and kinds; what the machine makes of it differs a little each time.
+`draw` gives the same schedule for the same seed, seconds and kinds; what the machine makes of it differs a
+little.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from tests.chaos.sender import Sender
 from tests.chaos.stand import Stand
 from tests.chaos.workspace import CARELESS, FILES, Effect, effects_of, number_of
 
-#: How many of a connection's deliveries can be under way at once: what one cut can make a careless destination do twice.
+#: How many of a connection's deliveries can be under way at once: what a cut can make a careless sink do twice.
 LANE_CONCURRENCY = 16
 
 
@@ -144,10 +144,24 @@ def _at_rest(lane: Mapping[str, Any]) -> bool:
     return lane["status"] == "running" and not lane["waiting"] and not lane["in_flight"]
 
 
-#: Keys of the lanes that hold something about a message, and of the store that hold something about a batch. The lanes are
-#: at rest when there are none. (relay/lanes/lua/lib.lua and relay/store/lua/lib.lua say what each is.)
-MESSAGES = ("lanes:msg", "lanes:back", "lanes:d:", "lanes:f:", "lanes:o:", "lanes:b:", "lanes:k:", "lanes:x:", "lanes:w:",
-            "lanes:ready:", "lanes:timer:", "bt:", "br:", "batches")  # fmt: skip
+#: Keys of the lanes that hold something about a message, and of the store that hold something about a batch. The
+#: lanes are at rest when there are none. (relay/lanes/lua/lib.lua and relay/store/lua/lib.lua say what each is.)
+MESSAGES = (
+    "lanes:msg",
+    "lanes:back",
+    "lanes:d:",
+    "lanes:f:",
+    "lanes:o:",
+    "lanes:b:",
+    "lanes:k:",
+    "lanes:x:",
+    "lanes:w:",
+    "lanes:ready:",
+    "lanes:timer:",
+    "bt:",
+    "br:",
+    "batches",
+)
 
 
 def leftovers(stand: Stand) -> list[str]:
@@ -161,7 +175,7 @@ def leftovers(stand: Stand) -> list[str]:
 def _store(verdict: Verdict, stand: Stand) -> None:
     verdict.tell("keys were left in the store", leftovers(stand))
     with contextlib.closing(stand.store()) as store:
-        events = [key for key in store.scan_iter("relay:e:*", count=10_000)]
+        events = list(store.scan_iter("relay:e:*", count=10_000))
         open_ = {key: store.hget(key, "open") for key in events}
         verdict.tell("events have a wrong tally", (f"{key} {n}" for key, n in open_.items() if n != "0"))
         done = set(store.zrange("relay:x:done", 0, -1))
