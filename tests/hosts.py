@@ -54,6 +54,8 @@ def signal_program(keeper: subprocess.Popen[bytes], number: int) -> None:
     """To the program behind a keeper of Host.start."""
     for program in psutil.Process(keeper.pid).children():
         program.send_signal(number)
+    if number == signal.SIGCONT:
+        keeper.send_signal(number)  # nsenter stops with what it started
 
 
 @dataclass
@@ -113,6 +115,7 @@ def _boot(all_: contextlib.ExitStack, name: str, address: str) -> Host:
     def end() -> None:
         host.die()
         for keeper in host.started:
+            keeper.send_signal(signal.SIGCONT)
             keeper.wait(10)
         for stream in (holder.stdout, holder.stderr):
             if stream is not None:
