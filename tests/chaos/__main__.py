@@ -1,8 +1,8 @@
 """`python -m tests.chaos --seconds 600 --seed 1`: rounds of everything that can happen, until the time is up.
 
 A round draws a setting and a schedule of disturbances from its seed, lets them loose on a relay under load, sets
-everything right again, waits until the relay has come to rest, and compares the ledgers. The next round's
-seed is one more. Exit code 1 where a promise was broken; the line that repeats the round is printed, and its ledgers and logs are kept.
+everything right again, waits until the relay has come to rest, and compares the ledgers. The next round's seed is one
+more. Exit code 1 where a promise was broken; the line that repeats the round is printed, and its ledgers and logs are kept.
 """
 
 from __future__ import annotations
