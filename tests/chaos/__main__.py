@@ -2,7 +2,7 @@
 
 A round draws a setting and a schedule of disturbances from its seed, lets them loose on a relay under load, sets
 everything right again, waits until the relay has come to rest, and compares the ledgers. The next round's seed is one
-more. Exit code 1 where a promise was broken; the line that repeats the round is printed, and its ledgers and logs are kept.
+more. Exit code 1 where a promise was broken; the line that repeats the round is printed, its ledgers and logs are kept.
 """
 
 from __future__ import annotations
