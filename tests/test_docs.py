@@ -28,7 +28,7 @@ OPERATING = ROOT / "docs" / "operating.md"
 _LINE = re.compile(r"^\s*(?:\$ )?(?:\S*/)?(relay [a-z-].*)$")
 _INLINE = re.compile(r"`(relay [a-z-][^`]*)`")
 _LOG_EVENT = re.compile(
-    r"(relay|process|web|request|worker|recipe|source|event|events|delivery|lane|workspace|batch|answer)\.[a-z_]+"
+    r"(relay|process|web|request|worker|recipe|source|event|events|delivery|lane|workspace|batch|answer|message)\.[a-z_]+"
 )
 
 

@@ -6,6 +6,7 @@ After each test the books are checked.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -786,3 +787,14 @@ async def test_a_command_that_can_not_be_written_fails_alone(bench: Bench) -> No
     )
     assert isinstance(results[1], (UnicodeError, StoreError))
     assert (results[0], results[2]) == (None, b"PONG")
+
+
+async def test_commands_that_travelled_together_and_were_lost_leave_no_unheard_error(tmp_path: Path) -> None:
+    unheard: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
+    store = Store(f"unix://{tmp_path}/nobody.sock", "p:")
+    with pytest.raises(StoreError):
+        await store.run_many([store.lanes.stats(["a"]), store.lanes.stats(["b"]), store.lanes.stats(["c"])])
+    await store.aclose()
+    gc.collect()
+    assert unheard == []
