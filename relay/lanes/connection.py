@@ -204,7 +204,11 @@ class Pipeline:
             self._connection = pool.make_connection()
             await self._connection.connect()
         connection = self._connection
-        await connection.send_packed_command([b"".join(packed)])
+        try:
+            await connection.send_packed_command([b"".join(packed)])
+        except RuntimeError as error:
+            # uvloop's word for a connection that was reset while nothing was under way.
+            raise redis.ConnectionError(str(error)) from error
         replies: list[Any] = []
         for _ in packed:
             try:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import redis
+import uvloop
 from dramatiq.message import Message
 
 from relay import embedded
@@ -798,3 +799,21 @@ async def test_commands_that_travelled_together_and_were_lost_leave_no_unheard_e
     await store.aclose()
     gc.collect()
     assert unheard == []
+
+
+def test_a_connection_that_was_reset_while_nothing_was_under_way_is_a_store_that_is_away(valkey_url: str) -> None:
+    """uvloop calls it a RuntimeError, which was taken for a mistake: what had been delivered was sent again."""
+
+    async def scenario() -> None:
+        store = Store(valkey_url, "p:")
+        await store.ask("PING")
+        connection: Any = store._pipeline._connection
+        connection._writer.transport.abort()
+        await asyncio.sleep(0.05)
+        with pytest.raises(StoreUnavailableError):
+            await store.ask("PING")
+        assert await store.ask("PING")
+        await store.aclose()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scenario())
