@@ -117,6 +117,13 @@ class Deliverer:
             if reason is not None:
                 return await self._skip(job, delivery, reason)
             reply, sent = await self._send(_Work(job, delivery, recipe, step, scope))
+            if step.save and reply.partial:
+                # Delivered, but the steps that use what it saves could never go.
+                message = f"{reply.summary}: what the step saves is asked for again"
+                broken = RetryableError(
+                    message, status=reply.status, cause="reply broke off", received=dict(reply.received)
+                )
+                raise SentError(broken, sent)
         except (DeliveryError, RecipeError, BodyError, ConfigError) as error:
             attempt = _failed_attempt(delivery, error, started_ms, (time.perf_counter() - clock) * 1000)
             return Failed(

@@ -106,12 +106,14 @@ class Reply:
 
     body     decoded by its content type: what `$` is under `save`
     summary  one line for operators: `201 Created`, `1 row in chats.csv`
+    partial  the body broke off, and a repeat does no harm: whoever wants something of it may ask again
     """
 
     body: JSON = None
     summary: str = "delivered"
     status: int | None = None
     received: Mapping[str, Any] = field(default_factory=dict)
+    partial: bool = False
 
 
 class Fate(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -22,6 +22,7 @@ from connectors.http.fields import RequestFields
 from relay.connector import Action, Call, Check, Connector, Context, Example, Outgoing, secrets_in
 from relay.errors import PermanentError
 from relay.http import (
+    BROKE_OFF,
     HIDDEN,
     HOLD_ON,
     IDEMPOTENT_METHODS,
@@ -207,7 +208,7 @@ class Send(Action[HttpConfig, RequestFields, Request]):
             return await self._send_with_extras(outgoing, call)
         request = HttpRequest(outgoing.method, outgoing.url, outgoing.headers, outgoing.content)
         received = await self.connection.client.send(request, timeout=call.timeout, idempotent=self._repeatable)
-        return sort_response(received, self.sorting)
+        return self._told(received, sort_response(received, self.sorting), outgoing)
 
     async def look(self, path: str, timeout: timedelta) -> str:
         """GET a path that changes nothing, and say what came."""
@@ -228,12 +229,19 @@ class Send(Action[HttpConfig, RequestFields, Request]):
         if received.status in rules.accept:
             body = decode(received.body, received.headers.get("content-type", ""))
             summary = f"{received.line}, which the step accepts"
-            return Reply(body, summary, received.status, received.record(self.sorting.redact))
+            reply = Reply(body, summary, received.status, received.record(self.sorting.redact))
+            return self._told(received, reply, outgoing)
         reply = sort_response(received, self.sorting)
         if rules.success is not None and outgoing.method != "HEAD":
-            repeats = self._repeats or outgoing.method in IDEMPOTENT_METHODS
-            judge(received, reply, rules.success, self.sorting.redact, idempotent=repeats)
-        return reply
+            judge(received, reply, rules.success, self.sorting.redact, idempotent=self._may_repeat(outgoing))
+        return self._told(received, reply, outgoing)
+
+    def _may_repeat(self, outgoing: Request) -> bool:
+        return self._repeats or outgoing.method in IDEMPOTENT_METHODS
+
+    def _told(self, received: Received, reply: Reply, outgoing: Request) -> Reply:
+        broke_off = received.cut == BROKE_OFF and self._may_repeat(outgoing)
+        return replace(reply, partial=True) if broke_off else reply
 
     async def _exchanged(self, outgoing: Request, call: Call, *, anew: bool = False) -> Received:
         assert isinstance(self.connection, Http)

@@ -10,6 +10,7 @@ reply    decodes a reply by its content type
 from relay.http.client import USER_AGENT, Client, ClientOptions, HttpRequest, base_headers
 from relay.http.guard import PrivateAddressError, is_private, open_socket, refusal
 from relay.http.outcome import (
+    BROKE_OFF,
     HOLD_ON,
     IDEMPOTENT_METHODS,
     RETRY_ON,
@@ -23,6 +24,7 @@ from relay.http.redact import HIDDEN, Redactor, is_secret_header, redact_headers
 from relay.http.reply import decode, from_json, from_xml
 
 __all__ = [
+    "BROKE_OFF",
     "HIDDEN",
     "HOLD_ON",
     "IDEMPOTENT_METHODS",

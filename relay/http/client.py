@@ -28,7 +28,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from relay.errors import DeliveryError, HoldError, PermanentError
 from relay.http.guard import socket_factory
-from relay.http.outcome import IDEMPOTENT_METHODS, Received, sort_error
+from relay.http.outcome import BROKE_OFF, IDEMPOTENT_METHODS, Received, sort_error
 from relay.http.reach import reach
 
 USER_AGENT = f"relay/{version('relay')}"
@@ -235,7 +235,7 @@ class Client:
                     raise refused from None
                 raise sort_error(error, host, idempotent=repeatable, redirected=redirected) from None
             # The status is known, and it alone says what became of the delivery.
-            cut = "the reply broke off"
+            cut = BROKE_OFF
         finally:
             if response is not None:
                 await _release(response)

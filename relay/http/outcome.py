@@ -104,6 +104,10 @@ def retry_after(value: str | None, now: datetime | None = None) -> timedelta | N
     return max(moment - (now or datetime.now(UTC)), timedelta(0))
 
 
+#: Of a reply whose connection was lost, or whose time was up, before it was whole.
+BROKE_OFF = "the reply broke off"
+
+
 def sort_response(received: Received, sorting: Sorting = DEFAULT_SORTING) -> Reply:
     """A Reply for any 2xx, whatever its body looks like; else a DeliveryError sorted by fate."""
     status = received.status

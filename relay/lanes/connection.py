@@ -155,8 +155,11 @@ class Pipeline:
         """All of them in one exchange. Raises as `run` does, for the first that failed."""
         futures = [self._submit(command) for command in commands]
         # Every one is waited for, so that none is left with an exception that nobody looked at.
-        await asyncio.wait(futures)
-        return [command.read(future.result()) for command, future in zip(commands, futures, strict=True)]
+        replies = await asyncio.gather(*futures, return_exceptions=True)
+        for reply in replies:
+            if isinstance(reply, BaseException):
+                raise reply
+        return [command.read(reply) for command, reply in zip(commands, replies, strict=True)]
 
     def _submit(self, command: Command[Any]) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

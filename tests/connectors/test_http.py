@@ -357,6 +357,17 @@ async def test_a_2xx_that_breaks_off_is_a_delivery_all_the_same(sink: RecordingS
         reply = await post(made)
     assert reply.status == 200
     assert "broke off" in reply.summary
+    assert not reply.partial, "a POST may not be repeated for its reply's sake"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_reply_that_broke_off_is_partial_where_a_repeat_does_no_harm(
+    sink: RecordingServer, method: str
+) -> None:
+    sink.answer(200, b"0123456789", instead="break off")
+    async with connected(sink.url, idempotent=method == "POST") as made:
+        assert (await post(made, method=method)).partial
+        assert not (await post(made, method=method)).partial, "this one is whole"
 
 
 @pytest.mark.parametrize("instead", ["close", "reset", "garbage"])

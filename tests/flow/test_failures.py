@@ -183,6 +183,32 @@ def test_steps_wait_for_what_they_use_and_go_on_after_a_replay(tmp_path: Path) -
             assert original in ('{"name":""}', '{"name": ""}'), "the event stays as it came"
 
 
+def test_a_reply_that_broke_off_before_what_a_step_saves_is_asked_for_again(tmp_path: Path) -> None:
+    """Else the next step could never go: nothing that an operator replays would bring the value."""
+    with RecordingServer() as sink:
+        sink.by_path = {"/first": Answer(201, body={"id": 7}), "/second": Answer(body={})}
+        account = {"connector": "http", "base_url": sink.url, "allow_private": True, "idempotent": True}
+        first = {
+            "to": "sink",
+            "with": {"path": "/first", "json": {}},
+            "save": {"id": "$.id"},
+            "retry": {"after": ["0.1s"]},
+        }
+        second = {"to": "sink", "with": {"path": "/second", "json": {"contact": "$first.id"}}}
+        write_workspace(
+            tmp_path,
+            {"sources": {"chat": {"verify": {"header": "X-Key", "equals": "k"}}}, "connections": {"sink": account}},
+            {"chain": {"recipe": "Two steps", "catch": "chat", "steps": {"first": first, "second": second}}},
+        )
+        with relay_up(tmp_path) as relay:
+            sink.answer(201, b'{"id": 7}', headers={"Content-Type": "application/json"}, instead="break off")
+            post(relay, "chat", {})
+            eventually(lambda: len(relay.rows("deliveries", "list", "--status", "delivered")) == 2)
+            assert [request.path for request in sink.requests] == ["/first", "/first", "/second"]
+            assert sink.requests[0].headers["idempotency-key"] == sink.requests[1].headers["idempotency-key"]
+            assert sink.requests[2].json() == {"contact": 7}
+
+
 def test_a_dead_letter_is_discarded_only_with_a_reason(tmp_path: Path) -> None:
     with RecordingServer(Answer(404)) as sink:
         workspace(tmp_path, sink)

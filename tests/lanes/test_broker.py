@@ -66,6 +66,26 @@ def test_many_messages_travel_in_one_call_and_a_known_id_is_not_taken_twice(brok
     assert state(broker, "l").waiting == 5
 
 
+def test_a_clock_that_is_set_back_turns_no_order_around_and_holds_nothing_up(broker: LaneBroker) -> None:
+    lanes, ids = broker.lanes, [f"id{number}" for number in range(6)]
+    ahead = time.time_ns() // 1000 + 20_000_000
+    for id_ in ids[:3]:
+        broker.run(lanes.enqueue([NewMessage("q", "l", id_, b"")], now_us=ahead))
+    # From here on by the server's clock, as if it had been ahead by twenty seconds until now.
+    for id_ in reversed(ids[3:]):
+        broker.run(lanes.enqueue([NewMessage("q", "l", id_, b"")]))
+    got = broker.run(lanes.fetch("q", "w", 10, 10_000_000))[1]
+    assert [message.id for message in got] == [*ids[:3], *reversed(ids[3:])]
+
+
+def test_a_clock_that_was_wrong_by_far_is_not_followed(broker: LaneBroker) -> None:
+    ahead = time.time_ns() // 1000 + 3600_000_000
+    broker.run(broker.lanes.enqueue([NewMessage("q", "l", "early", b"")], now_us=ahead))
+    broker.run(broker.lanes.enqueue([NewMessage("q", "l", "now", b"")]))
+    got = broker.run(broker.lanes.fetch("q", "w", 10, 10_000_000))[1]
+    assert [message.id for message in got] == ["now"]
+
+
 def test_a_message_with_a_delay_comes_when_it_is_due(broker: LaneBroker) -> None:
     came: list[float] = []
 

@@ -6,6 +6,7 @@ After each test the books are checked.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 import redis
+import uvloop
 from dramatiq.message import Message
 
 from relay import embedded
@@ -805,3 +807,32 @@ async def test_a_command_that_can_not_be_written_fails_alone(bench: Bench) -> No
     )
     assert isinstance(results[1], (UnicodeError, StoreError))
     assert (results[0], results[2]) == (None, b"PONG")
+
+
+async def test_commands_that_travelled_together_and_were_lost_leave_no_unheard_error(tmp_path: Path) -> None:
+    unheard: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
+    store = Store(f"unix://{tmp_path}/nobody.sock", "p:")
+    with pytest.raises(StoreError):
+        await store.run_many([store.lanes.stats(["a"]), store.lanes.stats(["b"]), store.lanes.stats(["c"])])
+    await store.aclose()
+    gc.collect()
+    assert unheard == []
+
+
+def test_a_connection_that_was_reset_while_nothing_was_under_way_is_a_store_that_is_away(valkey_url: str) -> None:
+    """uvloop calls it a RuntimeError, which was taken for a mistake: what had been delivered was sent again."""
+
+    async def scenario() -> None:
+        store = Store(valkey_url, "p:")
+        await store.ask("PING")
+        connection: Any = store._pipeline._connection
+        connection._writer.transport.abort()
+        await asyncio.sleep(0.05)
+        with pytest.raises(StoreUnavailableError):
+            await store.ask("PING")
+        assert await store.ask("PING")
+        await store.aclose()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scenario())

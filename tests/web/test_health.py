@@ -57,6 +57,16 @@ async def samples(client: httpx.AsyncClient) -> dict[tuple[str, tuple[str, ...]]
     }
 
 
+async def test_a_worker_is_there_by_the_clock_of_the_store_not_by_ours(
+    tmp_path: Path, valkey_url: str, valkey: redis.Redis, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with web(tmp_path, valkey_url, prefix) as client:
+        a_worker(valkey, prefix)
+        ours = time.time_ns()
+        monkeypatch.setattr(time, "time_ns", lambda: ours + 3600 * 10**9)
+        assert (await client.get("/readyz")).json()["workers"] == 1
+
+
 async def test_healthz_says_that_the_process_answers_and_asks_no_store(tmp_path: Path) -> None:
     async with web(tmp_path, f"unix://{tmp_path}/nothing.sock", "t:") as client:
         answer = await client.get("/healthz")

@@ -1,6 +1,6 @@
 -- ARGV: now, then for each message: queue, lane, id, payload, due ('' = now), order key ('' = none, else '=' and it)
 -- Returns for each message 1, or 0 where one of its id is there already.
-local now = clock(ARGV[1])
+local now = arrival(ARGV[1], (#ARGV - 1) / 6)
 local results, lanes = {}, {}
 for i = 2, #ARGV, 6 do
   local lane, due, key = ARGV[i + 1], ARGV[i + 4], ARGV[i + 5]

@@ -22,6 +22,7 @@
 -- P timer:<queue> zset  lane -> when                   lanes with something to take later
 -- P workers      zset   worker -> when its lease ends
 -- P w:<worker>   hash   id -> lane                     what the worker holds
+-- P now          string when the latest message came; the clock does not go back behind it
 -- P back         hash   id -> how often it was taken back from a worker that died
 local P = KEYS[1]
 local call = redis.call
@@ -32,7 +33,19 @@ local function int(x) return string.format('%.0f', x) end
 local function clock(given)
   if given and given ~= '' then return tonumber(given) end
   local t = call('TIME')
-  return t[1] * 1000000 + t[2]
+  local now, last = t[1] * 1000000 + t[2], tonumber(call('GET', P .. 'now') or 0)
+  -- One that is set back by more than this was wrong before.
+  return last > now and last - now < 60000000 and last or now
+end
+
+-- When the first of some messages comes, each one microsecond after the other: later than all that came before, so that a
+-- clock which is set back, or another machine's after a failover, turns no order around. `clock` holds still meanwhile, so
+-- nothing waits until that time has come again.
+local function arrival(given, number)
+  local now = clock(given)
+  if not given or given == '' then now = now + 1 end
+  call('SET', P .. 'now', int(now + number))
+  return now
 end
 
 local function settings(lane)

@@ -4,7 +4,7 @@
 -- ('' = there is but one), then for each event: id, duplicate key ('' = none), its window in ms, received ms, packed
 -- request, payload
 -- Returns for each '' or the id of the event that came with this key before.
-local now, source, lane = clock(ARGV[1]), ARGV[2], ARGV[3]
+local now, source, lane = arrival(ARGV[1], 1), ARGV[2], ARGV[3]
 local earlier = {}
 for i = 6, #ARGV, 6 do
   local id, known = ARGV[i], false
