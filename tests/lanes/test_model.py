@@ -275,7 +275,10 @@ class LanesMachine(RuleBasedStateMachine):
         lane.breaker.hear(lane, health, asked * SECOND, self.now)
         _, message = lane.in_flight.pop(id_)
         if verb in ("retry", "requeue"):
-            message.due = due if verb == "retry" else lane.back(self.now)
+            message.due = due if verb == "retry" and not lane.gate else lane.back(self.now)
+            if verb == "retry" and lane.gate:
+                # The others wait with it: they would overtake it otherwise.
+                lane.breaker.wait = due
             message.tried = verb == "retry" and not lane.gate
             lane.waiting[id_] = message
         else:
@@ -336,7 +339,7 @@ class LanesMachine(RuleBasedStateMachine):
         # A gated lane has no destination, and no breaker.
         breaker = BREAKER if breaks and not gate else None
         if breaker is None:
-            lane.breaker = Breaker()
+            lane.breaker = Breaker(wait=0 if lane.breaker.asked else lane.breaker.wait)
         lane.breaker.on = breaker is not None
         # A rate counts from when it is set; changing it while it holds would ask for what was taken before it did.
         if bool(rate) != bool(lane.rate) or not lane.rate:
