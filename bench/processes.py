@@ -245,7 +245,7 @@ def free_port() -> int:
 
 def _answers(relay: RelayHandle, path: str) -> bool:
     if relay.process.poll() is not None:
-        raise BenchError(f"the relay ended: {relay.log.read_text()[-2000:]}")
+        raise BenchError(f"the relay ended ({relay.process.returncode}): {relay.log.read_text()[-2000:]}")
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{relay.port}{path}", timeout=5) as answer:
             return bool(answer.status == 200)

@@ -1,15 +1,17 @@
 """What Python processes spend their user time on, by sampling: whose code, and which functions.
 
-Every process started with `environment(folder)` notes its stack each few milliseconds of its user time, as
-`sampler/sitecustomize.py` says.
+A process started with `environment(folder)` notes its stack each few milliseconds of its user time, from one `turn` to
+the next, as `sampler/sitecustomize.py` says.
 """
 
 from __future__ import annotations
 
 import linecache
+import os
 import re
+import signal
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -102,17 +104,21 @@ class Samples:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """What has a Python process, and its children, take notes in `folder`."""
+    """What has a Python process, and its children, ready to take notes in `folder`."""
     return {"PYTHONPATH": f"{_SAMPLER}:{ROOT}", "BENCH_SAMPLES": str(folder)}
 
 
-def read(file: Path, start: int) -> Samples:
-    """The samples of a process, but for those in the first `start` bytes of its notes."""
+def turn(pids: Iterable[int]) -> None:
+    """Processes that take no notes begin to, and those that do leave off."""
+    for pid in pids:
+        os.kill(pid, signal.SIGUSR2)
+
+
+def read(file: Path) -> Samples:
+    """What a process has noted."""
     samples = Samples()
-    with file.open("rb") as notes:
-        notes.seek(start)
-        for stack, collecting in _stacks(notes.read().decode(errors="replace").splitlines()):
-            samples.add(stack, collecting)
+    for stack, collecting in _stacks(file.read_text(errors="replace").splitlines()):
+        samples.add(stack, collecting)
     return samples
 
 

@@ -12,12 +12,15 @@ from bench.processes import BenchError
 from bench.report import Goal, Row, table
 
 BUSY = """
+import os
+import signal
 import time
 
 def busy(seconds):
     while time.process_time() < seconds:
         sum(range(1000))
 
+os.kill(os.getpid(), signal.SIGUSR2)
 busy(0.5)
 """
 
@@ -29,7 +32,7 @@ def test_samples_name_the_function_that_took_the_time(tmp_path):
     notes.mkdir()
     process = subprocess.Popen([sys.executable, program], env={**os.environ, **samples.environment(notes)})
     assert process.wait(60) == 0
-    found = samples.read(notes / str(process.pid), 0)
+    found = samples.read(notes / str(process.pid))
     ((place, number),) = found.places.most_common(1)
     assert place.endswith("program.py:busy")
     assert number > found.total / 2
@@ -50,14 +53,14 @@ def test_samples_name_the_function_that_took_the_time(tmp_path):
 def test_a_sample_is_whose_code_it_was(tmp_path, notes, group):
     file = tmp_path / "notes"
     file.write_text("Stack (most recent call first):\n" + "".join(f'  File "{name}", line 0 in f\n' for name in notes))
-    assert samples.read(file, 0).groups == {group: 1}
+    assert samples.read(file).groups == {group: 1}
 
 
 def test_what_the_collector_does_is_no_lines(tmp_path):
     file = tmp_path / "notes"
     stack = f'Stack (most recent call first):\n  File "{samples.ROOT}/relay/model.py", line 0 in f\n'
     file.write_text(f"collecting\n{stack}collected\n{stack}")
-    assert samples.read(file, 0).groups == {samples.COLLECTOR: 1, samples.OURS: 1}
+    assert samples.read(file).groups == {samples.COLLECTOR: 1, samples.OURS: 1}
 
 
 def test_a_reference_that_was_not_run_is_told_as_such():

@@ -1,4 +1,4 @@
-"""Has notes taken of where a Python process is, one each few milliseconds of its user time.
+"""Has notes taken of where a Python process is, one each few milliseconds of user time, from one SIGUSR2 to the next.
 
 Python imports a module of this name by itself where PYTHONPATH has one; `bench.samples` sets both. The notes are in the
 folder that BENCH_SAMPLES names, a file for each process, called by its id.
@@ -13,7 +13,7 @@ import gc
 import os
 import signal
 
-#: Not a divisor of what the relay's own timers are multiples of. The kernel rounds it up to its own tick.
+#: No divisor of what the relay's own timers are multiples of. The kernel rounds it up to its own tick.
 _SECONDS = 0.0037
 
 
@@ -23,12 +23,19 @@ def _take_notes(folder: str) -> None:
     def mark(phase: str, _: dict[str, int]) -> None:
         os.write(file, b"collecting\n" if phase == "start" else b"collected\n")
 
-    gc.callbacks.append(mark)
+    def turn(*_: object) -> None:
+        if signal.getitimer(signal.ITIMER_VIRTUAL)[1]:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+            gc.callbacks.remove(mark)
+            return
+        gc.callbacks.append(mark)
+        signal.setitimer(signal.ITIMER_VIRTUAL, _SECONDS, _SECONDS)
+
     # With nothing before it in the chain but "ignore it": a signal during the interpreter's last moments ends nothing,
     # and only a chained handler leaves errno as it was, which libuv relies on.
     signal.signal(signal.SIGVTALRM, signal.SIG_IGN)
     faulthandler.register(signal.SIGVTALRM, file, all_threads=False, chain=True)
-    signal.setitimer(signal.ITIMER_VIRTUAL, _SECONDS, _SECONDS)
+    signal.signal(signal.SIGUSR2, turn)
 
 
 if "BENCH_SAMPLES" in os.environ:
