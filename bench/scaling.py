@@ -43,7 +43,7 @@ def valkey(home: Path, primary: int = 0) -> Iterator[tuple[int, psutil.Process]]
     words = ["--port", str(port), "--dir", str(home), "--appendonly", "yes", "--appendfsync", "always", "--save", ""]
     words += ["--repl-diskless-sync-delay", "0", "--loglevel", "warning"]
     words += ["--replicaof", f"127.0.0.1 {primary}"] if primary else []
-    process = subprocess.Popen([str(embedded._binary()), *words], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([str(embedded.binary()), *words], stdout=subprocess.DEVNULL)
     try:
         embedded.wait_until_ready(f"redis://127.0.0.1:{port}", process)
         yield port, psutil.Process(process.pid)

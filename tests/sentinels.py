@@ -185,7 +185,7 @@ def _start_valkey(made: Cluster, host: Host, primary: str, more: dict[str, str])
     } | more
     words = [word for name, value in settings.items() for word in (f"--{name}", value)]
     replica = ["--replicaof", f"{primary} 6379"] if primary else []
-    made.start(host.name, "valkey", str(embedded._binary()), *words, *replica)
+    made.start(host.name, "valkey", str(embedded.binary()), *words, *replica)
 
 
 def _start_sentinel(made: Cluster, host: Host, primary: str, down_after_ms: int) -> None:
@@ -198,7 +198,7 @@ def _start_sentinel(made: Cluster, host: Host, primary: str, down_after_ms: int)
         f"sentinel down-after-milliseconds mymaster {down_after_ms}\n"
         "sentinel failover-timeout mymaster 4000\n"
     )
-    made.start(host.name, "sentinel", str(embedded._binary()), str(config), "--sentinel")
+    made.start(host.name, "sentinel", str(embedded.binary()), str(config), "--sentinel")
 
 
 def outage(rows: list[dict[str, Any]], since: float) -> float:

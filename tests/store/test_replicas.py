@@ -62,7 +62,7 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
         words += ["--save", "", "--repl-diskless-sync-delay", "0", "--maxmemory-policy", "noeviction"]
         if number:
             words += ["--replicaof", f"127.0.0.1 {made.ports[0]}"]
-        made.processes.append(subprocess.Popen([str(embedded._binary()), *words], stdout=subprocess.DEVNULL))
+        made.processes.append(subprocess.Popen([str(embedded.binary()), *words], stdout=subprocess.DEVNULL))
     try:
         for port, process in zip(made.ports, made.processes, strict=True):
             wait_for_port(port, process)
