@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test check bench clean help
+.PHONY: run test check bench chaos clean help
 
 help:            ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -25,6 +25,9 @@ check: $(STAMP)  ## lint, types, floors
 
 bench: $(STAMP)  ## measure the relay beside its references
 	$(BIN)/python -m bench $(ARGS)
+
+chaos: $(STAMP)  ## kill, cut, fill and freeze a relay under load: make chaos SECONDS=600 SEED=1
+	$(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 $(STAMP): pyproject.toml .ci/constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "relay needs Python 3.11 or newer; set PYTHON=python3.12")'

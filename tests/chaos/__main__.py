@@ -2,7 +2,8 @@
 
 A round draws a setting and a schedule of disturbances from its seed, lets them loose on a relay under load, sets
 everything right again, waits until the relay has come to rest, and compares the ledgers. The next round's seed is one
-more. Exit code 1 where a promise was broken; the line that repeats the round is printed, its ledgers and logs are kept.
+more. Exit code 1 where a promise was broken; the command that repeats the round is printed, and its ledgers and logs
+are kept.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from typing import Any
 import redis
 
 from tests.chaos.disturbances import KINDS, Planned, draw
-from tests.chaos.judge import Verdict, judge, leftovers
+from tests.chaos.judge import Verdict, is_any_dead, judge, leftovers, stopped_lanes
 from tests.chaos.sender import Sender
 from tests.chaos.stand import Stand
 from tests.chaos.workspace import write_recipe
 
-#: How long a relay may take to come to rest when all around it is well: leases of 10 s, a worker's housekeeping.
+#: How long a relay may take to come to rest when everything around it is well: a lease is 10 s.
 SETTLE_SECONDS = 60.0
 
 
@@ -90,29 +91,30 @@ async def settle(stand: Stand, sender: Sender, sending: asyncio.Task[None]) -> s
     left: list[str] = []
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        await stand.cli("lanes", "resume", "--all", "--yes")
-        if dead := await stand.rows("dead", "list", "--limit", "100000"):
-            events = {row["event"] for row in dead}
-            died |= {id_ for id_, sent in sender.sent.items() if sent.ids & events}
-            await stand.cli("dead", "replay", "--all", "--yes")
-        for _ in range(20):
-            with contextlib.suppress(redis.RedisError):
-                if not (left := leftovers(stand)) and not await stand.rows("dead", "list"):
-                    return died
-            await asyncio.sleep(0.25)
+        with contextlib.suppress(redis.RedisError):
+            if stopped_lanes(stand):
+                await stand.cli("lanes", "resume", "--all", "--yes")
+            if is_any_dead(stand):
+                rows = await stand.rows("dead", "list", "--limit", "100000")
+                events = {row["event"] for row in rows}
+                died |= {id_ for id_, sent in sender.sent.items() if sent.ids & events}
+                await stand.cli("dead", "replay", "--all", "--yes")
+            elif not (left := leftovers(stand)):
+                return died
+        await asyncio.sleep(0.25)
     raise TimeoutError(f"not at rest within {seconds:g} s: {left[:12]}")
 
 
 def in_own_mounts() -> None:
-    """Start anew in a mount namespace, where a small disk can be had that nobody else sees; else go on."""
+    """Start anew in a mount namespace, where a small disk can be had that nobody else sees; or go on without."""
     if "CHAOS_MOUNTS" in os.environ:
         return
     unshare = ["unshare", "--mount", "--propagation", "private"]
     if os.geteuid() != 0:
         unshare += ["--user", "--map-root-user"]
-    able = (
-        shutil.which("unshare") and subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode == 0
-    )
+    able = False
+    with contextlib.suppress(FileNotFoundError):
+        able = subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode == 0
     os.environ["CHAOS_MOUNTS"] = "own" if able else "none"
     if able:
         os.execvp(unshare[0], [*unshare, sys.executable, "-m", "tests.chaos", *sys.argv[1:]])

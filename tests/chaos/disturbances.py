@@ -127,31 +127,18 @@ async def _restart(stand: Stand, _: Parameters) -> None:
 
 
 async def _memory_full(stand: Stand, parameters: Parameters) -> None:
-    def limit(bytes_: str) -> str:
-        with contextlib.closing(stand.store()) as store:
-            before: str = store.config_get("maxmemory")["maxmemory"]
-            store.config_set("maxmemory", bytes_)
-            return before
-
     with contextlib.suppress(redis.RedisError):
-        before = await asyncio.to_thread(limit, "1")
+        await asyncio.to_thread(stand.limit_memory, "1")
         await asyncio.sleep(parameters["seconds"])
-        for _ in range(100):
-            # A store that was killed meanwhile has its own limit again.
-            with contextlib.suppress(redis.RedisError):
-                await asyncio.to_thread(limit, before)
-                return
-            await asyncio.sleep(0.2)
+        await stand.free_memory()
 
 
 async def _disk_full(stand: Stand, parameters: Parameters) -> None:
     ballast = stand.data / "valkey" / "ballast"
-    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
-        while file.write(b"\0" * 65536):
-            pass
-    with contextlib.suppress(OSError), ballast.open("ab", buffering=0) as file:
-        while file.write(b"\0" * 512):
-            pass
+    for size in (65536, 512):
+        with contextlib.suppress(OSError), ballast.open("ab", buffering=0) as file:
+            while file.write(bytes(size)):
+                pass
     try:
         await asyncio.sleep(parameters["seconds"])
     finally:
@@ -290,7 +277,7 @@ KINDS: dict[str, Kind] = {
     "cut-sender": Kind(_draw_cut, _cut("to_web")),
     "cut-sink": Kind(_draw_cut, _cut("to_sink")),
     "cut-store": Kind(_draw_cut, _cut("to_store"), needs={"proxied": True}),
-    "clock": Kind(_draw_step, _step_clock, _no_faketime, {"fake_clock": True}),
+    "clock": Kind(_draw_step, _step_clock, _no_faketime, {"proxied": True, "fake_clock": True}),
     "destination": Kind(_draw_mood, _mood),
     "recipe": Kind(_draw_edit, _edit),
 }

@@ -14,7 +14,7 @@ from tests.chaos.sender import Sender
 from tests.chaos.stand import Stand
 from tests.chaos.workspace import CARELESS, FILES, Effect, effects_of, number_of
 
-#: How many of a connection's deliveries can be under way at once: what a cut can make a careless sink do twice.
+#: How many of a connection's deliveries can be under way at once: what one cut can make a careless destination repeat.
 LANE_CONCURRENCY = 16
 
 
@@ -144,32 +144,26 @@ def _at_rest(lane: Mapping[str, Any]) -> bool:
     return lane["status"] == "running" and not lane["waiting"] and not lane["in_flight"]
 
 
-#: Keys of the lanes that hold something about a message, and of the store that hold something about a batch. The
-#: lanes are at rest when there are none. (relay/lanes/lua/lib.lua and relay/store/lua/lib.lua say what each is.)
-MESSAGES = (
-    "lanes:msg",
-    "lanes:back",
-    "lanes:d:",
-    "lanes:f:",
-    "lanes:o:",
-    "lanes:b:",
-    "lanes:k:",
-    "lanes:x:",
-    "lanes:w:",
-    "lanes:ready:",
-    "lanes:timer:",
-    "bt:",
-    "br:",
-    "batches",
-)
+#: Keys that hold something about a message or a batch: the lanes are at rest when there are none. What each is,
+#: relay/lanes/lua/lib.lua and relay/store/lua/lib.lua say.
+WAITING = ("lanes:msg", "lanes:back", "batches")
+WAITING_BY_NAME = (*(f"lanes:{kind}:" for kind in ("d", "f", "o", "b", "k", "x", "w", "ready", "timer")), "bt:", "br:")
 
 
 def leftovers(stand: Stand) -> list[str]:
     with contextlib.closing(stand.store()) as store:
         keys = [key.removeprefix("relay:") for key in store.scan_iter(count=10_000)]
-    return sorted(
-        key for key in keys if key in MESSAGES or key.startswith(tuple(k for k in MESSAGES if k.endswith(":")))
-    )
+    return sorted(key for key in keys if key in WAITING or key.startswith(WAITING_BY_NAME))
+
+
+def stopped_lanes(stand: Stand) -> list[str]:
+    with contextlib.closing(stand.store()) as store:
+        return [lane for lane in store.smembers("relay:lanes:lanes") if store.hget(f"relay:lanes:l:{lane}", "paused")]
+
+
+def is_any_dead(stand: Stand) -> bool:
+    with contextlib.closing(stand.store()) as store:
+        return bool(store.zcard("relay:x:dead"))
 
 
 def _store(verdict: Verdict, stand: Stand) -> None:

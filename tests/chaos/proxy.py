@@ -110,6 +110,8 @@ class FaultProxy:
                 await asyncio.gather(*pumps, return_exceptions=True)
         except OSError:
             pass  # nobody above: the client is reset
+        except asyncio.CancelledError:
+            pass  # the proxy stops
         finally:
             self._connections.discard(connection)
             connection.reset()

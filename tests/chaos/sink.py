@@ -56,7 +56,7 @@ class Sink:
             return Answer(body=b'{"ok": true, "more": "to come"}', instead="break off")
         for instead in ("reset", "garbage", "hang"):
             if mood.startswith(instead):
-                return Answer(instead=instead)  # type: ignore[arg-type]
+                return Answer(instead=instead)
         return Answer(body=reply, delay_seconds=0.5 if mood == "slow" else 0.01)
 
 

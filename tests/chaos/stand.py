@@ -39,7 +39,7 @@ class Setting:
 
     workers       how many worker processes
     proxied       the store is a server of its own, behind a fault proxy, not the embedded one
-    fake_clock    the relay's processes, or where `proxied` the store alone, run by a clock that can be stepped
+    fake_clock    the store, whose clock is that of the lanes, runs by one that can be stepped
     small_disk    the store's folder is a small file system of its own
     other_worker  one more worker, whose workspace has another version of a recipe
     """
@@ -100,6 +100,7 @@ class Stand:
         self.clock_offset = 0.0
         self.clock_ahead = 0.0
         self.moods: dict[str, str] = {}
+        self.readiness = ""
         self.log = (folder / "relay.log").open("ab")
         self.data = folder / "data"
         self.services: dict[str, Service] = {}
@@ -118,20 +119,8 @@ class Stand:
         self.set_clock(0.0)
         words = [sys.executable, "-m", "relay", "up", "--port", str(self.port), "--workers", str(self.setting.workers)]
         env = environment(self.folder) | {"RELAY_DRAIN": "3s"}
-        store_env = dict(env)
-        if self.setting.fake_clock:
-            fake = {
-                "LD_PRELOAD": FAKETIME,
-                "FAKETIME_TIMESTAMP_FILE": str(self.folder / "clock"),
-                "FAKETIME_NO_CACHE": "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                "DONT_FAKE_MONOTONIC": "1",
-            }
-            store_env |= fake
-            if not self.setting.proxied:
-                env |= fake
         if self.setting.proxied:
-            self._add_store(store_env)
+            self._add_store(env)
             words += ["--redis-url", f"redis://127.0.0.1:{self.to_store.port}/0"]
         self._add("relay", words, env)
         if self.setting.other_worker:
@@ -160,6 +149,13 @@ class Stand:
     def _add_store(self, env: dict[str, str]) -> None:
         self.data.mkdir(exist_ok=True)
         port = free_port()
+        if self.setting.fake_clock:
+            env = env | {
+                "LD_PRELOAD": FAKETIME,
+                "FAKETIME_TIMESTAMP_FILE": str(self.folder / "clock"),
+                "FAKETIME_NO_CACHE": "1",
+                "DONT_FAKE_MONOTONIC": "1",
+            }
         command = [*embedded.command(self.data), "--port", str(port), "--bind", "127.0.0.1"]
         self.to_store.upstream = port
         self._add("store", command, env)
@@ -186,9 +182,9 @@ class Stand:
         for service in self.services.values():
             service.stopping = True
         for name in ("other worker", "relay", "store"):
-            if (service := self.services.get(name)) is not None and service.process is not None:
-                service.process.terminate()
-                if not await self._gone(service.process.pid, 40):
+            if (one := self.services.get(name)) is not None and one.process is not None:
+                one.process.terminate()
+                if not await self._gone(one.process.pid, 40):
                     wrong.append(f"{name} was still there 40 s after SIGTERM")
         for keeper in self._keepers:
             keeper.cancel()
@@ -229,7 +225,7 @@ class Stand:
         """Past the proxy."""
         return f"redis://127.0.0.1:{self.to_store.upstream}/0" if self.setting.proxied else embedded.url(self.data)
 
-    def store(self) -> redis.Redis:
+    def store(self) -> Any:
         return redis.Redis.from_url(self.store_url, decode_responses=True, socket_timeout=5)
 
     def family(self) -> dict[str, list[psutil.Process]]:
@@ -277,15 +273,17 @@ class Stand:
                 aiohttp.ClientSession(timeout=timeout) as session,
                 session.get(f"http://127.0.0.1:{self.port}/readyz") as answer,
             ):
+                self.readiness = await answer.text()
                 return answer.status == 200
-        except (aiohttp.ClientError, TimeoutError):
+        except (aiohttp.ClientError, TimeoutError) as error:
+            self.readiness = repr(error)
             return False
 
     async def until(self, true: Any, seconds: float, what: str) -> None:
         deadline = time.monotonic() + seconds
         while not await true():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"not {what} within {seconds:g} s")
+                raise TimeoutError(f"not {what} within {seconds:g} s: {self.readiness}")
             await asyncio.sleep(0.2)
 
     # -- doing
@@ -297,6 +295,18 @@ class Stand:
         new = self.folder / "clock.new"
         new.write_text(f"{offset:+.3f}\n")
         new.rename(self.folder / "clock")
+
+    def limit_memory(self, bytes_: str) -> None:
+        with contextlib.closing(self.store()) as store:
+            store.config_set("maxmemory", bytes_)
+
+    async def free_memory(self) -> None:
+        """The store may be frozen, or starting, at the moment. Where it never answers, others will tell."""
+        for _ in range(50):
+            with contextlib.suppress(redis.RedisError):
+                await asyncio.to_thread(self.limit_memory, "1gb")
+                return
+            await asyncio.sleep(0.2)
 
     async def set_mood(self, place: str, mood: str) -> None:
         if mood:
@@ -315,6 +325,7 @@ class Stand:
         for process in list(self._seen.values()):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGCONT)
+        await self.free_memory()
 
 
 def _alive(process: psutil.Process) -> bool:
