@@ -19,6 +19,7 @@ from relay.cli.common import (
     the_workspace,
     with_operators,
 )
+from relay.cli.doctor_replicas import replication, sentinels
 from relay.errors import ConfigError, StoreError
 from relay.settings import Settings
 
@@ -44,7 +45,7 @@ def doctor(as_json: AsJson = False, recipes: Recipes = None, data: Data = None, 
         {"name": name, "status": origin, "value": value, "about": about}
         for name, value, origin, about in settings.rows()
     ]
-    findings = [*_workspace(settings), *_store(settings)]
+    findings = [*_workspace(settings), *sentinels(settings), *_store(settings)]
     if as_json:
         for row in rows:
             json_line({**row, "kind": "setting"})
@@ -100,7 +101,6 @@ async def _refused(settings: Settings, store: Store) -> list[dict[str, Any]]:
 
 
 def _store(settings: Settings) -> list[dict[str, Any]]:
-    from relay.cli.doctor_replicas import replication
     from relay.cli.doctor_store import store_findings
 
     async def act(operators: Operators) -> list[dict[str, Any]]:

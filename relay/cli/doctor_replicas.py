@@ -27,13 +27,13 @@ def _finding(status: str, message: str, name: str = "replicas") -> Finding:
 async def replication(settings: Settings, store: Store) -> list[Finding]:
     """Raises StoreError where the store is away."""
     info = _pairs((await store.ask("INFO", "replication")).decode())
-    found = await asyncio.to_thread(_sentinels, settings.store) if store_url.is_sentinel(settings.store) else []
     if info["role"] != "master":
         what = f"this server is a replica of {info['master_host']}:{info['master_port']} and takes no events"
-        return [*found, _finding("error", f"{what}: name its primary, or its Sentinels by sentinel://…", "store")]
+        return [_finding("error", f"{what}: name its primary, or its Sentinels by sentinel://…", "store")]
     if not settings.redis_url:
-        return found
+        return []
     replicas = [_replica(value) for name, value in info.items() if name.startswith("slave") and "ip=" in value]
+    found: list[Finding] = []
     online = [replica for replica in replicas if replica["state"] == "online"]
     for replica in replicas:
         found.append(_state(replica, int(info["master_repl_offset"])))
@@ -112,14 +112,17 @@ def _least(url: str) -> int | None:
         client.close()
 
 
-def _sentinels(url: str) -> list[Finding]:
+def sentinels(settings: Settings) -> list[Finding]:
+    """What each Sentinel says: also where the store can't be reached, and most of all then."""
+    if not store_url.is_sentinel(settings.store):
+        return []
     import redis
 
     from relay.lanes.sentinel import ask_each
 
-    where, said, found = store_url.sentinels(url), {}, []
+    where, said, found = store_url.sentinels(settings.store), {}, []
     for name, answer in ask_each(where):
-        if isinstance(answer, redis.ResponseError):
+        if isinstance(answer, redis.ResponseError | redis.AuthenticationError):
             found.append(_finding("error", f"{name} refuses: {answer}", "sentinel"))
         elif isinstance(answer, Exception):
             found.append(_finding("warning", f"{name} gives no answer: {answer}", "sentinel"))
