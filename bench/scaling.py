@@ -21,7 +21,7 @@ import psutil
 import redis
 
 from bench import workspace
-from bench.processes import _end, _relay, eventually, folder, free_port, load_relay, sink
+from bench.processes import _relay, end, eventually, folder, free_port, load_relay, sink
 from relay import embedded
 from relay.lanes import connect
 from relay.lanes.commands import Lanes
@@ -48,7 +48,7 @@ def valkey(home: Path, primary: int = 0) -> Iterator[tuple[int, psutil.Process]]
         embedded.wait_until_ready(f"redis://127.0.0.1:{port}", process)
         yield port, psutil.Process(process.pid)
     finally:
-        _end(process)
+        end(process)
 
 
 async def _hold_back(port: int, to: int, seconds: float) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import redis
 
 from bench import samples, workspace
-from bench.processes import BenchError, RelayHandle, SinkHandle, folder, load_relay, relay_up, sink
+from bench.processes import BenchError, RelayHandle, SinkHandle, eventually, folder, load_relay, relay_up, sink
 from bench.report import Bench, Row
 from relay import embedded
 
@@ -121,14 +121,12 @@ def _run(there: SinkHandle, events: int, *, sampled: bool) -> Costs:
         store = running.enter_context(contextlib.closing(redis.Redis.from_url(embedded.url(home / "data"))))
         load_relay(relay.port, "--events", _WARM, "--series", "warm")
         relay.wait_until_settled(_WARM)
-        pids = {name: process.pid for name, process in relay.processes().items()}
+        pids = _pids(relay)
         noting = [pids[name] for name in PYTHONS] if sampled else []
         before, store_before, commands_before = _times(relay), _store_times(store), _commands(store)
         samples.turn(noting)
         load_relay(relay.port, "--events", events, "--series", "run")
-        relay.wait_until_settled(_WARM + events, seconds=300)
-        if pids != {name: process.pid for name, process in relay.processes().items()}:
-            raise _DiedError("a process died and was started again")
+        eventually(lambda: _settled(relay, pids, _WARM + events), 300, f"{events} deliveries recorded", 0.2)
         samples.turn(noting)
         after, store_after, commands = _times(relay), _store_times(store), _commands(store)
         found = {name: samples.read(notes / str(pids[name])) for name in PYTHONS} if sampled else {}
@@ -141,6 +139,17 @@ def _run(there: SinkHandle, events: int, *, sampled: bool) -> Costs:
         calls_before, took_before = commands_before.get(name, (0.0, 0.0))
         by_command[name] = ((calls - calls_before) / events, (took - took_before) / events)
     return Costs(user, kernel, in_store, by_command, found)
+
+
+def _settled(relay: RelayHandle, pids: dict[str, int], number: int) -> bool:
+    """Raises _DiedError."""
+    if _pids(relay) != pids:
+        raise _DiedError("a process died and was started again")
+    return relay.settled() >= number
+
+
+def _pids(relay: RelayHandle) -> dict[str, int]:
+    return {name: process.pid for name, process in relay.processes().items()}
 
 
 def _times(relay: RelayHandle) -> dict[str, tuple[float, float]]:
