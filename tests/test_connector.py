@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, ValidationError
 
 from relay.connector import (
     Action,
+    Breaker,
     Call,
     Check,
     ConnectionConfig,
@@ -238,3 +239,28 @@ def test_a_description_has_every_key_with_its_default_and_a_valid_example() -> N
     assert "| `most` | size | `1MB` | How much to send. |" in text
     assert "| `to` | list of text |  | Whom \\| or what to page. |" in text
     assert "steps:\n  step:\n    to: my-pager\n    with:\n      text: It burns" in text
+
+
+def test_a_breaker_has_defaults_may_be_changed_in_parts_and_switched_off() -> None:
+    assert PagerConfig.model_validate(Pager.example).breaker == Breaker()
+    said = PagerConfig.model_validate({**Pager.example, "breaker": {"failed": "80%", "pause": "2s"}}).breaker
+    assert said is not None
+    assert (said.failed, said.pause, said.attempts) == (80, timedelta(seconds=2), 10)
+    assert PagerConfig.model_validate({**Pager.example, "breaker": "off"}).breaker is None
+
+
+@pytest.mark.parametrize(
+    ("breaker", "complaint"),
+    [
+        ("of", "breaker: write `off`, or what it should be: {attempts: 10, failed: 50%}"),
+        (None, "breaker: write `off`, or what it should be: {attempts: 10, failed: 50%}"),
+        ({"failed": "half"}, "breaker.failed: a share is a number and %, such as 50%"),
+        ({"failed": "0%"}, "breaker.failed: Input should be greater than or equal to 1"),
+        ({"pause": "0s"}, "breaker.pause: a time from 10ms to 1d"),
+        ({"attemps": 3}, "breaker.attemps: unknown key; did you mean attempts?"),
+    ],
+)
+def test_a_breaker_that_is_wrong_is_told_with_its_key(breaker: object, complaint: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        PagerConfig.model_validate({**Pager.example, "breaker": breaker})
+    assert list(complaints(caught.value, PagerConfig)) == [complaint]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.model import Fate, Outcome
-from relay.retry import DEFAULT_POLICY, Dead, Hold, RetryAt, RetryPolicy, decide
+from relay.retry import DEFAULT_POLICY, Dead, Health, Hold, RetryAt, RetryPolicy, asked_to_wait, decide, health
 
 NOW_MS = 1_767_268_800_000
 MINUTES = RetryPolicy((timedelta(minutes=1), timedelta(minutes=5)), jitter=0.0)
@@ -124,3 +124,39 @@ def test_a_delivery_that_never_succeeds_is_dead_after_one_attempt_more_than_ther
     while isinstance(decide(policy, attempts, retry(), NOW_MS), RetryAt):
         attempts += 1
     assert attempts == len(policy.steps) + 1
+
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        (Outcome(Fate.DELIVERED, "200 OK", status=200), Health.WELL),
+        (Outcome(Fate.SKIPPED, "when"), Health.UNSAID),
+        (Outcome(Fate.RETRY, "no connection", "connection refused"), Health.UNWELL),
+        (Outcome(Fate.UNKNOWN, "no answer within 30 s", "timeout"), Health.UNWELL),
+        *((Outcome(Fate.RETRY, "", status=status), Health.UNWELL) for status in (408, 429, 500, 502, 503, 504)),
+        (Outcome(Fate.RETRY, "", status=429, retry_after=MINUTE), Health.UNSAID),
+        (Outcome(Fate.RETRY, "", status=503, retry_after=MINUTE), Health.UNWELL),
+        # About the one record: others may go through.
+        *((Outcome(Fate.RETRY, "", status=status), Health.UNSAID) for status in (200, 409, 423, 425)),
+        *((Outcome(Fate.PERMANENT, "", status=status), Health.WELL) for status in (400, 404, 422)),
+        (Outcome(Fate.PERMANENT, "the pick can't be made", "recipe error"), Health.UNSAID),
+        (Outcome(Fate.HOLD, "401", status=401), Health.UNSAID),
+        (Outcome(Fate.RETRY, "internal error: KeyError: 'x'", "internal error: KeyError"), Health.UNSAID),
+    ],
+)
+def test_an_attempt_says_of_the_destination_only_what_is_not_about_the_delivery(outcome: Outcome, said: Health) -> None:
+    assert health(outcome) is said
+
+
+def test_only_what_is_asked_of_everybody_holds_a_lane() -> None:
+    for status in (429, 503):
+        assert asked_to_wait(Outcome(Fate.RETRY, "", status=status, retry_after=MINUTE)) == MINUTE
+        assert asked_to_wait(Outcome(Fate.RETRY, "", status=status)) == timedelta()
+    for outcome in (
+        Outcome(Fate.RETRY, "", status=409, retry_after=MINUTE),
+        Outcome(Fate.PERMANENT, "", status=503, retry_after=MINUTE),
+    ):
+        assert asked_to_wait(outcome) == timedelta()
