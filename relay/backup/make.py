@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -84,37 +85,46 @@ def verify(path: Path) -> Manifest:
     """Read a backup whole and compare its checksums. Raises BackupError."""
     manifest: Manifest | None = None
     seen = set[str]()
-    for name, stream in members(path):
-        if manifest is None:
-            manifest = Manifest.read(stream.read())
-            continue
-        digest, size = hashlib.sha256(), 0
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-            size += len(block)
-        if manifest.files.get(name) != File(size, digest.hexdigest()):
-            raise BackupError(f"{path}: {name} is not as it was when the backup was made; take another backup")
-        seen.add(name)
+    with members(path) as files:
+        for name, stream in files:
+            if manifest is None:
+                manifest = Manifest.read(stream.read())
+                continue
+            digest, size = hashlib.sha256(), 0
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+                size += len(block)
+            if manifest.files.get(name) != File(size, digest.hexdigest()):
+                raise BackupError(f"{path}: {name} is not as it was when the backup was made; take another backup")
+            seen.add(name)
     if manifest is None or (missing := manifest.files.keys() - seen):
         raise BackupError(f"{path}: not whole, it lacks {', '.join(sorted(missing)) if manifest else 'everything'}")
     return manifest
 
 
-def members(path: Path) -> Iterator[tuple[str, BinaryIO]]:
-    """Each file of a backup, the manifest first. Raises BackupError where it isn't one, or ends too early."""
+@contextlib.contextmanager
+def members(path: Path) -> Iterator[Iterator[tuple[str, BinaryIO]]]:
+    """Each file of a backup, the manifest first: read one before the next.
+
+    Raises BackupError where it isn't a backup, or ends too early, also in the middle of a file; and OSError.
+    """
     try:
         with (
             path.open("rb") as file,
             zstandard.ZstdDecompressor().stream_reader(file) as stream,
             tarfile.open(fileobj=stream, mode="r|") as tar,
         ):
-            for number, member in enumerate(tar):
-                content = tar.extractfile(member) if member.isreg() else None
-                if content is None or (number == 0) != (member.name == MANIFEST):
-                    raise BackupError(f"{path}: {member.name} doesn't belong there: it is no backup of ours")
-                yield member.name, content  # type: ignore[misc]  # what tarfile gives reads bytes
-    except (tarfile.TarError, zstandard.ZstdError, EOFError, OSError) as error:
+            yield _contents(path, tar)
+    except (tarfile.TarError, zstandard.ZstdError, EOFError) as error:
         raise BackupError(f"{path}: it is no backup, or isn't whole: {error}") from error
+
+
+def _contents(path: Path, tar: tarfile.TarFile) -> Iterator[tuple[str, BinaryIO]]:
+    for number, member in enumerate(tar):
+        content = tar.extractfile(member) if member.isreg() else None
+        if content is None or (number == 0) != (member.name == MANIFEST):
+            raise BackupError(f"{path}: {member.name} doesn't belong there: it is no backup of ours")
+        yield member.name, content  # type: ignore[misc]  # what tarfile gives reads bytes
 
 
 def _about(url: str, prefix: str) -> tuple[str, int, dict[str, str]]:

@@ -42,11 +42,12 @@ def read_manifest(path: Path) -> Manifest:
 
 def write_rdb(path: Path, to: Path) -> None:
     """Only the store's copy, for a server of yours. Raises BackupError."""
-    for name, stream in members(path):
-        if name == STORE:
-            fd = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(fd, "wb") as file:  # noqa: PTH123 - it has to be made with its mode
-                shutil.copyfileobj(stream, file)
+    with members(path) as files:
+        for name, stream in files:
+            if name == STORE:
+                fd = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with open(fd, "wb") as file:  # noqa: PTH123 - it has to be made with its mode
+                    shutil.copyfileobj(stream, file)
 
 
 def restore(
@@ -66,13 +67,14 @@ def restore(
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = _Beside(data, recipes)
     beside.clear()
-    for name, stream in members(path):
-        to = beside.place(name)
-        if to is None:
-            continue
-        if _unpack(stream, to) != manifest.files[name]:
-            raise BackupError(f"{path}: {name} changed while it was restored; start again")
-        progress(manifest.files[name].bytes)
+    with members(path) as files:
+        for name, stream in files:
+            to = beside.place(name)
+            if to is None:
+                continue
+            if _unpack(stream, to) != manifest.files[name]:
+                raise BackupError(f"{path}: {name} changed while it was restored; start again")
+            progress(manifest.files[name].bytes)
     with contextlib.suppress(ConfigError):  # no server's binary here: it is checked when it is loaded
         check_rdb(embedded.binary(), beside.base)
     beside.take_place()

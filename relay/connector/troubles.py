@@ -64,6 +64,16 @@ NETWORK = Group(
             "retry or unknown",
         ),
         Trouble(
+            "reply broke off",
+            (
+                "The destination took it, and its answer broke off before what the step saves of it had come. A repeat "
+                "does no harm there, so it is asked again."
+            ),
+            "nobody",
+            "",
+            "retry",
+        ),
+        Trouble(
             "no answer in time",
             (
                 "The request went out, and no answer came within the step's `timeout`. Where a repeat could do harm, "
