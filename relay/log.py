@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -17,19 +19,18 @@ def set_up(log_format: str = "auto", *, process: str = "") -> None:
     What libraries log through `logging` (Dramatiq, uvicorn) becomes lines of the same shape, from warnings up.
     """
     as_json = log_format == "json" or (log_format == "auto" and not sys.stdout.isatty())
-    shared: list[Any] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso" if as_json else "%H:%M:%S", utc=as_json),
-        structlog.processors.format_exc_info,
-    ]
-    if as_json:
-        renderer: Any = structlog.processors.JSONRenderer(serializer=_json)
-    else:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), pad_event_to=20, pad_level=False)
+    processors: list[Any] = [_json_line]
+    if not as_json:
+        processors = [
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), pad_event_to=20, pad_level=False),
+        ]
     structlog.configure(
-        processors=[*shared, renderer],
+        processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(_LineStream()),  # type: ignore[arg-type]  # only write and flush are used
+        logger_factory=_Lines,
         cache_logger_on_first_use=True,
     )
     handler = _ToStructlog(process)
@@ -38,20 +39,23 @@ def set_up(log_format: str = "auto", *, process: str = "") -> None:
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
 
-def _json(line: Any, **_: Any) -> str:
-    first = {key: line.pop(key) for key in ("timestamp", "level", "event") if key in line}
-    return dumps(first | line).decode()
+def _json_line(logger: Any, level: str, line: MutableMapping[str, Any]) -> str:
+    """One function for what structlog has four processors for: every event has three lines."""
+    if "exc_info" in line:
+        line = structlog.processors.format_exc_info(logger, level, line)
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    # Cut before `+00:00`.
+    return dumps({"timestamp": now[:-6] + "Z", "level": level, "event": line.pop("event"), **line}).decode()
 
 
-class _LineStream:
+class _Lines:
     """Whole lines in one write, so that the lines of several processes never mix."""
 
-    def write(self, text: str) -> None:
-        if text != "\n":
-            sys.stdout.write(text if text.endswith("\n") else text + "\n")
-
-    def flush(self) -> None:
+    def msg(self, text: str) -> None:
+        sys.stdout.write(text + "\n")
         sys.stdout.flush()
+
+    debug = info = warning = error = critical = msg
 
 
 class _ToStructlog(logging.Handler):
@@ -68,4 +72,5 @@ class _ToStructlog(logging.Handler):
 
 
 def get() -> Any:
-    return structlog.get_logger()
+    """To be asked for when the process has set its log up: what it gives keeps the settings that it finds."""
+    return structlog.get_logger().bind()

@@ -114,11 +114,11 @@ class StoreWatch:
         if self.vitals is not None:
             self.unkept = tuple(await promises(self._store, self.vitals))
 
-    async def check(self) -> None:
-        """Raises StoreFullError while something is short."""
+    async def check(self, until: float | None = None) -> None:
+        """Raises StoreFullError while something is short; TimeoutError where the store says nothing `until` then."""
         if self._watching is None and time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + _LOOK_SECONDS
-            await self.look()
+            await self.look(until)
         if self.short:
             raise StoreFullError("; ".join(self.short.values()))
 
@@ -127,9 +127,9 @@ class StoreWatch:
         if "memory" not in self.short:
             self._take(self.short | {"memory": str(error)})
 
-    async def look(self) -> dict[str, str]:
+    async def look(self, until: float | None = None) -> dict[str, str]:
         """What is short now, and why. Raises StoreError where the store is away."""
-        self.vitals = await self._store.run(vitals())
+        self.vitals = await self._store.run(vitals(), until)
         found = shortages(self.vitals, self.disk, self.short)
         self._take(found)
         return found

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 import socket
+import time
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -118,7 +119,11 @@ def _packed(words: tuple[Argument, ...]) -> bytes:
     return packed
 
 
-_Waiting = tuple[Command[Any], bytes, asyncio.Future[Any]]
+#: Command, as it goes over the wire, its answer, and until when somebody waits for that.
+_Waiting = tuple[Command[Any], bytes, asyncio.Future[Any], float | None]
+
+#: How much later than it was said somebody may hear that time is up: a timer for each command would cost more than it.
+_LATE_SECONDS = 0.2
 
 
 class Pipeline:
@@ -146,10 +151,18 @@ class Pipeline:
         self._waiting: list[_Waiting] = []
         self._sender: asyncio.Task[None] | None = None
         self._connection: AbstractConnection | None = None
+        self._under_way: Sequence[_Waiting] = ()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
-    async def run(self, command: Command[T]) -> T:
-        """Raises StoreLostError where the server is away, redis.ResponseError where it refuses the command."""
-        return command.read(await self._submit(command))
+    async def run(self, command: Command[T], until: float | None = None) -> T:
+        """
+        until  of the monotonic clock, in seconds: then it is a TimeoutError, a fifth of a second late at the most. The
+               command may be carried out all the same
+
+        Raises StoreLostError where the server is away, redis.ResponseError where it refuses the command.
+        """
+        return command.read(await self._submit(command, until))
 
     async def run_many(self, commands: Sequence[Command[Any]]) -> list[Any]:
         """All of them in one exchange. Raises as `run` does, for the first that failed."""
@@ -161,17 +174,36 @@ class Pipeline:
                 raise reply
         return [command.read(reply) for command, reply in zip(commands, replies, strict=True)]
 
-    def _submit(self, command: Command[Any]) -> asyncio.Future[Any]:
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    def _submit(self, command: Command[Any], until: float | None = None) -> asyncio.Future[Any]:
+        loop = self._loop
+        if loop is None:
+            # Once: it asks the system for the process's number each time.
+            loop = self._loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
         # Packed here: what can't be written for the wire is its caller's error, not that of all who travel with it.
-        self._waiting.append((command, _packed(command.words), future))
+        self._waiting.append((command, _packed(command.words), future, until))
+        if until is not None and self._timer is None:
+            self._timer = loop.call_later(_LATE_SECONDS, self._tell_who_waits_too_long)
         if self._sender is None:
-            self._sender = asyncio.create_task(self._send())
+            self._sender = loop.create_task(self._send())
         return future
+
+    def _tell_who_waits_too_long(self) -> None:
+        self._timer = None
+        now = time.monotonic()
+        timed = [(future, until) for _, _, future, until in (*self._under_way, *self._waiting) if until is not None]
+        for future, until in timed:
+            if until <= now and not future.done():
+                future.set_exception(TimeoutError())
+        if timed:
+            assert self._loop is not None
+            self._timer = self._loop.call_later(_LATE_SECONDS, self._tell_who_waits_too_long)
 
     async def aclose(self) -> None:
         if self._sender is not None:
             await self._sender
+        if self._timer is not None:
+            self._timer.cancel()
         await self._lose()
         await self._client.aclose()
 
@@ -185,8 +217,10 @@ class Pipeline:
                 # Whoever has given up, while the store hung, doesn't want it done later.
                 batch = [one for one in batch if not one[2].done()]
                 if batch:
+                    self._under_way = batch
                     await self._exchange(batch)
         finally:
+            self._under_way = ()
             self._sender = None
 
     async def _exchange(self, batch: list[_Waiting]) -> None:
@@ -212,10 +246,10 @@ class Pipeline:
             replies = [error] * len(batch)
         except asyncio.CancelledError:
             await self._lose()
-            for _, _, future in batch:
+            for _, _, future, _ in batch:
                 future.cancel()
             raise
-        for (_, _, future), reply in zip(batch, replies, strict=True):
+        for (_, _, future, _), reply in zip(batch, replies, strict=True):
             if future.done():
                 continue
             if isinstance(reply, Exception):
@@ -224,11 +258,11 @@ class Pipeline:
                 future.set_result(reply)
 
     async def _answers(self, batch: Sequence[_Waiting]) -> list[Any]:
-        packed = [packed for _, packed, _ in batch]
-        if self._replicas is None or not any(command.promised for command, _, _ in batch):
+        packed = [packed for _, packed, _, _ in batch]
+        if self._replicas is None or not any(command.promised for command, *_ in batch):
             return await self._round_trip(packed)
         replies = await self._round_trip([*packed, *map(_packed, self._replicas.questions)])
-        return self._replicas.judged([command for command, _, _ in batch], replies[: len(batch)], replies[-1])
+        return self._replicas.judged([command for command, *_ in batch], replies[: len(batch)], replies[-1])
 
     async def _round_trip(self, packed: Sequence[bytes]) -> list[Any]:
         async with asyncio.timeout(self._answer_seconds):

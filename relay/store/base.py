@@ -63,9 +63,12 @@ class Base:
     def key(self, *parts: str) -> str:
         return self.prefix + "".join(parts)
 
-    async def run(self, command: Command[T]) -> T:
-        """Raises StoreUnavailableError, StoreFullError (unless it is patient), StoreError."""
-        return await self._patiently(lambda: self._pipeline.run(command))
+    async def run(self, command: Command[T], until: float | None = None) -> T:
+        """Raises StoreUnavailableError, StoreFullError (unless it is patient), StoreError.
+
+        until  of the monotonic clock, in seconds: then it is a TimeoutError
+        """
+        return await self._patiently(lambda: self._pipeline.run(command, until))
 
     async def run_many(self, commands: Sequence[Command[Any]]) -> list[Any]:
         """All of them in one exchange. Raises as `run` does, for the first that failed."""

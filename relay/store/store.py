@@ -97,6 +97,7 @@ class Store(Base):
         *,
         rings: bool = False,
         mark: str = "",
+        until: float | None = None,
     ) -> list[str]:
         """Keep the events of one request and queue their routing. For each, the id of the one it repeats, or "".
 
@@ -104,13 +105,14 @@ class Store(Base):
         duplicates  how long a key is remembered
         rings       somebody waits for the end of their deliveries: each is told on the channel `answers`
         mark        of the secret that the request was signed with: it is counted
+        until       of the monotonic clock, in seconds: then it is a TimeoutError
         """
         window_ms = round(duplicates.total_seconds() * 1000)
         words: list[Any] = ["", events[0][0].source, lane, int(rings), mark]
         for event, payload in events:
             keyed = jsontext.clean(event.key) if event.key else ""
             words += (event.id, keyed, window_ms, event.received_ms, pack_event(event), payload)
-        return await self.run(Command.call(_ACCEPT, self.keys, *words, read=_texts, promised=True))
+        return await self.run(Command.call(_ACCEPT, self.keys, *words, read=_texts, promised=True), until)
 
     async def events(self, ids: Sequence[str]) -> list[StoredEvent | None]:
         return await self.run_many([self._load_event(event_id) for event_id in ids])

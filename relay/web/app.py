@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -76,6 +77,7 @@ class App:
         self.entrance = self._entrance(workspace)
         following = asyncio.create_task(self.reloader.follow(self.take))
         noting = asyncio.create_task(self.logbook.run())
+        _tune()
         log.get().info("web.ready", sources=len(workspace.sources))
         yield
         following.cancel()
@@ -126,6 +128,15 @@ class App:
         except StoreError as error:
             return PlainTextResponse(f"{error}\n", 503)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _tune() -> None:
+    """What is set up lives as long as the process, so the collector need not look at it; what a request makes goes by
+    itself but for a few objects: searching for those dozens of times a second took a fifth of the process's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 100)
 
 
 def _replicas(settings: Settings) -> Replicas | None:

@@ -13,6 +13,7 @@ from types import TracebackType
 from starlette.types import Receive
 
 from relay.errors import RefusedError
+from relay.web.protocol import whole_body
 
 #: What a process holds of long bodies at once, from their first byte until they are on disk.
 ALL_BODIES_BYTES = 256_000_000
@@ -82,6 +83,13 @@ async def read_body(receive: Receive, headers: Mapping[str, str], limit: int, sh
     declared = headers.get("content-length")
     if declared is not None and declared.isdecimal() and declared.isascii() and int(declared) > limit:
         raise _too_long(limit)
+    whole = whole_body(receive)
+    if whole is not None:
+        if len(whole) > limit:
+            raise _too_long(limit)
+        if len(whole) > UNCOUNTED_BYTES:
+            share.take(len(whole) - UNCOUNTED_BYTES)
+        return whole
     timeout = share.budget.timeout_seconds
     try:
         async with asyncio.timeout(timeout):

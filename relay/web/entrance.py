@@ -17,6 +17,7 @@ from relay.respond import Responder
 from relay.sources.inbound import Inbound
 from relay.web.body import BodyBudget, read_body
 from relay.web.limits import Limits
+from relay.web.protocol import answer_at_once
 from relay.web.proxies import Proxies
 
 PREFIX = "/in/"
@@ -73,6 +74,8 @@ class Entrance:
                     answer = await self._catcher.catch(source, request())
                 recipe = self._responder.recipe(source)
                 if answer.event is None or recipe is None:
+                    if _answered(receive, answer):
+                        return
                     messages = _messages(answer)
                 else:
                     messages = await self._responded(recipe, answer.event, answer, receive)
@@ -119,6 +122,14 @@ def _query(query_string: bytes) -> tuple[tuple[str, str], ...]:
     except ValueError:
         reason = f"the address has more than {_MOST_PARAMETERS:,} query parameters"
         raise RefusedError(400, "too many query parameters", reason) from None
+
+
+def _answered(receive: Receive, answer: Answer) -> bool:
+    """Whether that was all: the answer that nearly every event gets is written at once."""
+    if answer.headers or answer.status in BODILESS:
+        return False
+    body = answer.body if isinstance(answer.body, bytes) else orjson.dumps(answer.body)
+    return answer_at_once(receive, answer.status, answer.content_type, body)
 
 
 def _messages(answer: Answer) -> tuple[Message, ...]:

@@ -42,6 +42,52 @@ def raise_open_files(wanted: int) -> int:
     return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft - _OTHER_FILES))
 
 
+def _cycle(receive: Any) -> RequestResponseCycle | None:
+    """The request that a `receive` of ASGI is of, where this server has made it."""
+    cycle = getattr(receive, "__self__", None)
+    return cycle if isinstance(cycle, RequestResponseCycle) else None
+
+
+def whole_body(receive: Any) -> bytes | None:
+    """The body, where all of it has come and nobody has asked for any: nothing to wait for, and nothing to time."""
+    cycle = _cycle(receive)
+    if cycle is None or cycle.more_body or cycle.disconnected or cycle.response_complete:
+        return None
+    body = bytes(cycle.body)
+    cycle.body = bytearray()
+    cycle.message_event.clear()
+    return body
+
+
+def answer_at_once(receive: Any, status: int, content_type: str, body: bytes) -> bool:
+    """A whole answer in one write, in a fifth of the time that `send` takes. False where it has to go by that.
+
+    content_type  as the relay itself has written it
+    """
+    cycle = _cycle(receive)
+    if (
+        cycle is None
+        or cycle.disconnected
+        or cycle.response_started
+        or cycle.flow.write_paused
+        or cycle.scope["method"] == "HEAD"
+    ):
+        return False
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    lines = [STATUS_LINE[status]]
+    for name, value in cycle.default_headers:
+        lines += (name, b": ", value, b"\r\n")
+    lines.append(b"content-type: %b\r\ncontent-length: %d\r\n" % (content_type.encode("latin-1"), len(body)))
+    lines += (b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n", body)
+    cycle.transport.write(b"".join(lines))
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
+    return True
+
+
 class _RefusalError(Exception):
     """Ends the parser's work from inside of a callback."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -204,7 +205,7 @@ def test_doctor_says_what_the_replicas_are_good_for(pair: Pair) -> None:
         return "\n".join(row["message"] for row in doctor(pair, **settings) if row["status"] == status)
 
     fine = said("ok", RELAY_REPLICAS="1")
-    assert f"127.0.0.1:{pair.ports[1]} is online, 0 bytes behind" in fine
+    assert re.search(rf"127\.0\.0\.1:{pair.ports[1]} is online, \d+ bytes behind", fine), fine
     assert "1 of 1 must have an event (memory)" in fine
     with contextlib.closing(pair.client(1)) as replica:
         replica.config_set("appendonly", "no")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from relay.web.protocol import Protocol, raise_open_files
+from relay.web.protocol import Protocol, answer_at_once, raise_open_files, whole_body
 
 GET = b"GET / HTTP/1.1\r\nHost: relay\r\n\r\n"
 
@@ -25,10 +25,10 @@ async def answers(scope: Any, receive: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def server(**limits: Any) -> AsyncIterator[int]:
+async def server(app: Any = answers, **limits: Any) -> AsyncIterator[int]:
     """The port of a server whose connections have such limits."""
     small = type("Small", (Protocol,), limits)
-    config = uvicorn.Config(answers, http=small, loop="none", ws="none", lifespan="off", log_config=None)
+    config = uvicorn.Config(app, http=small, loop="none", ws="none", lifespan="off", log_config=None)
     listener = socket.create_server(("127.0.0.1", 0))
     running = uvicorn.Server(config)
     task = asyncio.create_task(running._serve([listener]))  # serve() would take the signals of the tests
@@ -185,3 +185,52 @@ def test_there_are_as_many_connections_as_the_system_has_files_for(
     monkeypatch.setattr(resource, "setrlimit", lambda _, both: asked.append(both))
     assert raise_open_files(10_000) == expected
     assert all(soft <= hard for soft, _ in asked)
+
+
+async def at_once(scope: Any, receive: Any, send: Any) -> None:
+    """As the relay's entrance does it."""
+    body = whole_body(receive)
+    if body is None or not answer_at_once(receive, 202, "text/plain", b"got " + body):
+        await answers(scope, receive, send)
+
+
+def post(body: bytes, *lines: bytes) -> bytes:
+    head = b"\r\n".join((b"POST / HTTP/1.1", b"Host: relay", b"Content-Length: %d" % len(body), *lines))
+    return head + b"\r\n\r\n" + body
+
+
+async def test_a_whole_body_is_answered_in_one_write_on_a_connection_that_goes_on() -> None:
+    async with server(at_once) as port:
+        reader, writer = await connect(port)
+        writer.write(post(b"one") + post(b"two") + post(b"three", b"Connection: close"))
+        async with asyncio.timeout(5):
+            said = await reader.read()
+        assert said.count(b"HTTP/1.1 202 Accepted\r\n") == 3
+        bodies = [answer.partition(b"\r\n\r\n")[2] for answer in said.split(b"HTTP/1.1 ")[1:]]
+        assert bodies == [b"got one", b"got two", b"got three"]
+        assert said.count(b"connection: close\r\n") == 1
+        writer.close()
+
+
+async def test_what_cannot_be_answered_at_once_goes_the_usual_way() -> None:
+    async with server(at_once) as port:
+        reader, writer = await connect(port)
+        writer.write(b"HEAD / HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n")
+        async with asyncio.timeout(5):
+            assert (await reader.read()).startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.close()
+        reader, writer = await connect(port)
+        writer.write(post(b"half, and then the rest")[:-4])
+        assert await status(reader) == 200, "its body was not whole"
+        writer.write(b"rest" + post(b"next"))
+        assert await status(reader) == 202
+        writer.close()
+
+
+async def no_server(message: Any = None) -> Any:
+    raise AssertionError("asked")
+
+
+def test_without_this_server_nothing_is_done_at_once() -> None:
+    assert whole_body(no_server) is None
+    assert not answer_at_once(no_server, 202, "text/plain", b"")
