@@ -46,6 +46,11 @@ class _Destination:
     clear: Callable[[], None]
 
 
+def _empty(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
+
+
 def measure(bench: Bench) -> list[Row]:
     rows: list[Row] = []
     for kind in KINDS:
@@ -124,7 +129,7 @@ def _destination(kind: str, home: Path) -> Iterator[_Destination]:
                 yield _Destination(
                     server.config,
                     lambda: sum(len(file.read_text().splitlines()) - 1 for file in server.root.glob("*.csv")),
-                    lambda: [file.unlink() for file in server.root.iterdir()] and None,
+                    lambda: _empty(server.root),
                 )
         case _:
             with sink() as there:

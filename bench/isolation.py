@@ -66,5 +66,5 @@ def _lane_b(relay: RelayHandle, a: SinkHandle, b: SinkHandle, series: str, event
             accepted[id_.decode()] = time.monotonic_ns()
             time.sleep(_PAUSE_SECONDS)
     b.wait_for(events)
-    arrivals = b.ask("/_arrivals")
+    arrivals: dict[str, int] = b.ask("/_arrivals")
     return statistics.median((arrivals[id_] - at_ns) / 1e6 for id_, at_ns in accepted.items())

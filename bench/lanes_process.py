@@ -40,7 +40,7 @@ class Work:
         )
         queues = ["q"] if kind == "lanes" else [f"q{number}" for number in range(LANES)]
         for queue in queues:
-            dramatiq.actor(self.call, broker=self.broker, actor_name=f"work-{queue}", queue_name=queue)
+            dramatiq.actor(broker=self.broker, actor_name=f"work-{queue}", queue_name=queue)(self.call)
 
     def call(self, sent: float) -> None:
         now = time.monotonic()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import os
 import signal
 import statistics
@@ -114,7 +115,7 @@ async def post(words: argparse.Namespace) -> dict[str, Any]:
     cpu = time.process_time()
     ends = [loop.create_future() for _ in range(words.connections)]
     for end in ends:
-        await loop.create_connection(lambda end=end: Connection(run, end), "127.0.0.1", words.port)
+        await loop.create_connection(functools.partial(Connection, run, end), "127.0.0.1", words.port)
     async with asyncio.timeout(600):
         await asyncio.gather(*ends)
     for pid in words.kill:

@@ -117,7 +117,7 @@ def relay(home: Path, what: str, store: int, more: Mapping[str, str] | None = No
 
 def _connected(port: int) -> bool:
     with contextlib.closing(redis.Redis(port=port, decode_responses=True)) as client:
-        return client.info("replication").get("slave0", {}).get("state") == "online"
+        return bool(client.info("replication").get("slave0", {}).get("state") == "online")
 
 
 def replicas(rounds: int, seconds: float, ms: float) -> None:
@@ -212,8 +212,8 @@ def main() -> None:
         _processes(words.rounds, words.seconds)
         return
     _row("round trip to the replica", "asked for", "connections", "events/s", "median ms", "p99 ms")
-    for ms in (0.0, 1.0):
-        replicas(words.rounds, words.seconds, ms)
+    for away_ms in (0.0, 1.0):
+        replicas(words.rounds, words.seconds, away_ms)
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ class _Elsewhere(HTTPClient):
     base = ""
 
     def request(self, method: str, endpoint: str, *args: Any, **more: Any) -> Any:
-        return super().request(method, endpoint.replace("https://sheets.googleapis.com", self.base), *args, **more)  # type: ignore[arg-type]  # its literals
+        return super().request(method, endpoint.replace("https://sheets.googleapis.com", self.base), *args, **more)
 
 
 def _appended(config: dict[str, Any], number: int, series: str) -> float:
@@ -127,7 +127,7 @@ def _appended(config: dict[str, Any], number: int, series: str) -> float:
     account = orjson.loads(config["service_account"])
     client = gspread.service_account_from_dict(account, [_SCOPE], http_client=_Elsewhere)
     calls = batches(number, series)
-    parameters = {"valueInputOption": "RAW", "insertDataOption": "INSERT_ROWS"}
+    parameters: dict[str, Any] = {"valueInputOption": "RAW", "insertDataOption": "INSERT_ROWS"}
     began = time.process_time()
     for rows in calls:
         # What its `append_rows` does, when it has learnt the spreadsheet's tabs.

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from relay.recipes import load_workspace
+
 KEY = "bench-key"
 
 
@@ -55,12 +57,14 @@ def picked(id_: str) -> dict[str, str]:
 
 
 def write(folder: Path, relay: Mapping[str, Any], recipes: Mapping[str, Any]) -> None:
-    """A workspace in `folder`/recipes."""
+    """A workspace in `folder`/recipes. ValueError where the relay would refuse some of it."""
     home = folder / "recipes"
     home.mkdir(parents=True, exist_ok=True)
     (home / "relay.yaml").write_text(yaml.safe_dump(dict(relay), sort_keys=False))
     for name, text in recipes.items():
         (home / f"{name}.yaml").write_text(yaml.safe_dump(dict(text), sort_keys=False))
+    if errors := [str(problem) for problem in load_workspace(home).problems if problem.severity == "error"]:
+        raise ValueError("\n".join(errors))
 
 
 def write_chat(folder: Path, sink_port: int, concurrency: int | None = None) -> None:

@@ -22,6 +22,7 @@ from relay.store import (
     ROUTE_QUEUE,
     Edit,
     NewDelivery,
+    PassedOver,
     RowOf,
     Store,
     StoredDelivery,
@@ -36,6 +37,9 @@ BROKEN = "broken"
 #: So many deliveries are written by one exchange: the store does nothing else meanwhile.
 _MOST_WRITTEN = 2_000
 
+#: More recipes than these that pass an event over are kept with it; fewer have a skipped delivery each.
+_MOST_SKIPPED = 8
+
 _CLOCKS_APART = timedelta(seconds=5)
 
 
@@ -47,8 +51,19 @@ class _Routed:
     kind: str
     status: str
     deliveries: list[NewDelivery]
+    passed_over: Sequence[PassedOver] = ()
     source: str = ""
     missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """What recipes make of an event: its new status, its type, its deliveries, and the recipes whose `when` says no."""
+
+    status: str
+    kind: str
+    deliveries: list[NewDelivery]
+    unwanted: Sequence[PassedOver] = ()
 
 
 class Deliveries(Protocol):
@@ -123,10 +138,14 @@ class Router:
         letter = await self._store.delivery(job.delivery) if job.delivery else None
         edit, holder = await latest_edit(self._store, letter) if letter is not None else (None, "")
         event = with_edit(stored.event, edit)
-        status, kind, planned = self._plan(workspace, job, event)
-        deliveries = [replace(delivery, edited=holder) for delivery in planned] if holder else planned
+        plan = self._plan(workspace, job, event)
+        kept, skipped = _divided(plan.unwanted, stored)
+        deliveries = plan.deliveries
+        deliveries += [_letter(event.id, one.recipe, Status.SKIPPED, one.why, "when", one.version) for one in skipped]
+        if holder:
+            deliveries = [replace(delivery, edited=holder) for delivery in deliveries]
         deliveries += self._resolved(job, deliveries)
-        return _Routed(job, kind, status, deliveries, event.source)
+        return _Routed(job, plan.kind, plan.status, deliveries, kept, event.source)
 
     async def _write(self, routed: Sequence[_Routed], started: float) -> None:
         held = await self._written(routed)
@@ -159,7 +178,7 @@ class Router:
     def _command(self, routed: _Routed) -> Command[bool]:
         job = routed.job
         words = job.lane, job.message_id, job.event, routed.kind, routed.status, routed.deliveries
-        return self._store.routed(self._worker, *words, again=job.again)
+        return self._store.routed(self._worker, *words, again=job.again, passed_over=routed.passed_over)
 
     async def _pause_broken(self, job: RouteJob) -> None:
         """Somebody with a mended recipe resumed the lane, and we still have the broken one."""
@@ -174,36 +193,45 @@ class Router:
         dead = [delivery for delivery in routed.deliveries if delivery.status is Status.DEAD]
         line: dict[str, Any] = {"event_id": routed.job.event, "source": routed.source, "deliveries": made}
         line["took_ms"] = took_ms
+        if routed.passed_over:
+            line["passed_over"] = len(routed.passed_over)
         if dead:
             line |= {"dead": len(dead), "why": dead[0].summary}
         (self._log.warning if dead else self._log.info)("event.routed", **line)
 
-    def _plan(self, workspace: Workspace, job: RouteJob, event: Event) -> tuple[str, str, list[NewDelivery]]:
-        """(the event's new status, its type, its deliveries)."""
+    def _plan(self, workspace: Workspace, job: RouteJob, event: Event) -> _Planned:
         source = workspace.sources.get(event.source)
         wanted = [r for r in workspace.recipes_for(event.source) if job.recipe in ("", r.id)]
         broken = [b for b in workspace.broken_for(event.source) if job.recipe in ("", b.id)]
         waiting = [self._waits_for(job, event, b.id) for b in broken]
         if not wanted and not waiting and job.recipe and job.recipe not in workspace.recipes:
             why = f"there is no recipe {job.recipe} any more; put it back and replay, or discard"
-            return "routed", event.type, [_letter(event.id, job.recipe, Status.DEAD, why, "recipe missing")]
+            letter = _letter(event.id, job.recipe, Status.DEAD, why, "recipe missing")
+            return _Planned("routed", event.type, [letter])
         if not wanted:
-            return ("routed" if waiting else "skipped"), event.type, waiting
+            return _Planned("routed" if waiting else "skipped", event.type, waiting)
         try:
             view = decoded_view(event, source)
         except BodyError as error:
             why = f"the body can't be decoded: {error}"
             letter = _letter(event.id, job.recipe, Status.DEAD, why, "undecodable body")
-            return "undecodable", event.type, [letter, *waiting]
+            return _Planned("undecodable", event.type, [letter, *waiting])
         kind = view.event.type
         if not job.recipe:
             wanted = [recipe for recipe in wanted if recipe.wants(kind)]
-        planned = [delivery for recipe in wanted for delivery in self._recipe(recipe, view)]
+        planned: list[NewDelivery] = []
+        unwanted: list[PassedOver] = []
+        for recipe in wanted:
+            made = self._recipe(recipe, view)
+            if isinstance(made, PassedOver):
+                unwanted.append(made)
+            else:
+                planned += made
         if not job.delivery:
             self._decoded.put(view, sum(1 for d in planned if d.status is Status.WAITING))
-        return ("routed" if wanted or waiting else "skipped"), kind, [*planned, *waiting]
+        return _Planned("routed" if wanted or waiting else "skipped", kind, [*planned, *waiting], unwanted)
 
-    def _recipe(self, recipe: Recipe, view: EventView) -> list[NewDelivery]:
+    def _recipe(self, recipe: Recipe, view: EventView) -> list[NewDelivery] | PassedOver:
         try:
             return self._planned(recipe, view)
         except RecipeError as error:
@@ -214,10 +242,10 @@ class Router:
             why = f"{cause}: {error}"[:500]
             return [_letter(view.event.id, recipe.id, Status.DEAD, why, cause, recipe.version)]
 
-    def _planned(self, recipe: Recipe, view: EventView) -> list[NewDelivery]:
+    def _planned(self, recipe: Recipe, view: EventView) -> list[NewDelivery] | PassedOver:
         plan = recipe.plan(view)
         if plan.skipped is not None:
-            return [_letter(view.event.id, recipe.id, Status.SKIPPED, plan.skipped, "when", recipe.version)]
+            return PassedOver(recipe.id, recipe.version, plan.skipped)
         return planned_deliveries(recipe, plan, view.event.id)
 
     def _waits_for(self, job: RouteJob, event: Event, recipe: str) -> NewDelivery:
@@ -237,6 +265,18 @@ class Router:
         status = Status.DELIVERED if made else Status.SKIPPED
         summary = f"routed: {made} deliveries" if made else "no recipe wants it"
         return [_letter(job.event, job.recipe, status, summary, "")]
+
+
+def _divided(unwanted: Sequence[PassedOver], stored: StoredEvent) -> tuple[Sequence[PassedOver], Sequence[PassedOver]]:
+    """(those that are only kept with the event, those that get a skipped delivery each)."""
+    if len(unwanted) <= _MOST_SKIPPED:
+        return (), unwanted
+    if not stored.deliveries:
+        return unwanted, ()
+    # A delivery that an earlier routing made has to end under its own name.
+    made = set(stored.deliveries)
+    has_one = {one.recipe for one in unwanted if delivery_id(stored.event.id, one.recipe, ROUTE_STEP) in made}
+    return [one for one in unwanted if one.recipe not in has_one], [one for one in unwanted if one.recipe in has_one]
 
 
 def _made(routed: Sequence[_Routed], held: Sequence[bool]) -> dict[str, StoredDelivery]:

@@ -99,20 +99,22 @@ def show_(
     data: Data = None,
     redis_url: RedisUrl = None,
 ) -> None:
-    """One event: its headers (secrets hidden), its body, its deliveries.
+    """One event: its headers (secrets hidden), its body, its deliveries, and recipes that passed it over.
 
     [bold]relay events show evt_06a…[/]
     [bold]relay events show evt_06a… --body > event.json[/]
     """
     settings = Settings.read({"recipes": recipes, "data": data, "redis_url": redis_url})
 
-    async def act(operators: Operators) -> tuple[StoredEvent | None, list[dict[str, Any]]]:
+    async def act(operators: Operators) -> tuple[StoredEvent | None, list[dict[str, Any]], list[dict[str, str]]]:
         stored = await operators.store.event(event)
         ids = stored.deliveries if stored else ()
         found = [delivery.as_json() for delivery in await operators.store.deliveries(ids) if delivery is not None]
-        return stored, found
+        taken = {delivery["recipe"] for delivery in found}
+        passed = [one.as_json() for one in await operators.store.passed_over(event) if one.recipe not in taken]
+        return stored, found, passed
 
-    stored, found = with_operators(settings, act)
+    stored, found, passed_over = with_operators(settings, act)
     if stored is None:
         err.print(f"There is no event {event}.")
         raise typer.Exit(WRONG)
@@ -123,7 +125,7 @@ def show_(
         return
     view = redacted(settings, stored)
     if as_json:
-        json_line({**view, "deliveries": found})
+        json_line({**view, "deliveries": found, "passed_over": passed_over})
         return
     for name in ("id", "status", "source", "type", "received_at", "method", "path", "remote", "key"):
         out.print(f"[bold]{name.replace('_', ' '):<12}[/] {cell(view[name])}", markup=True)
@@ -134,6 +136,9 @@ def show_(
     wide(view["body"] or "(no body)")
     out.print()
     show(found, ("id", "status", "recipe", "step", "attempts", "summary"), as_json=False, empty="No deliveries.")
+    if passed_over:
+        out.print(f"\nPassed over by {many(len(passed_over), 'recipe')}:")
+        show(passed_over, ("recipe", "why"), as_json=False, empty="")
 
 
 def redacted(settings: Settings, stored: StoredEvent) -> dict[str, Any]:

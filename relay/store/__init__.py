@@ -6,7 +6,7 @@ from relay.store.history import Entry, History, InForce, Version
 from relay.store.keeping import Keeping, KeptDelivery, KeptEvent
 from relay.store.operators import Filter, Operators
 from relay.store.promises import Unkept, promises
-from relay.store.records import HANDSHAKE, Edit, NewDelivery, RowOf, StoredDelivery, StoredEvent
+from relay.store.records import HANDSHAKE, Edit, NewDelivery, PassedOver, RowOf, StoredDelivery, StoredEvent
 from relay.store.senders import MOST_HANDSHAKES, MOST_KEPT_SECRETS, Rejected, SecretUse, Senders
 from relay.store.store import (
     DELIVER_QUEUE,
@@ -41,6 +41,7 @@ __all__ = [
     "KeptEvent",
     "NewDelivery",
     "Operators",
+    "PassedOver",
     "Rejected",
     "RowOf",
     "SecretUse",

@@ -1,9 +1,9 @@
-"""How events and edits are packed: a small JSON head, the raw body, and zstd over both."""
+"""How events and edits are packed: a small JSON head, the raw body, and zstd over both; and what else is packed so."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -11,6 +11,7 @@ import zstandard
 
 from relay.jsontext import dumps
 from relay.model import Event
+from relay.store.records import PassedOver
 
 # Level 1 packs a 4 KB transcript in some 15 µs to a third; higher levels cost more than the disk they save.
 _compressor = zstandard.ZstdCompressor(level=1, write_content_size=True, write_checksum=False)
@@ -70,3 +71,12 @@ def unpack_event(event_id: str, packed: bytes, event_type: str = "") -> Event:
         remote=head["r"],
         part=head.get("pt", 0),
     )
+
+
+def pack_passed_over(passed_over: Sequence[PassedOver]) -> bytes:
+    """Nothing for none."""
+    return pack({"no": [(one.recipe, one.version, one.why) for one in passed_over]}, b"") if passed_over else b""
+
+
+def unpack_passed_over(packed: bytes | None) -> list[PassedOver]:
+    return [PassedOver(*words) for words in unpack(packed)[0]["no"]] if packed else []

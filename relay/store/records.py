@@ -184,6 +184,18 @@ class StoredDelivery:
 
 
 @dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A recipe that didn't want an event, and why."""
+
+    recipe: str
+    version: str
+    why: str
+
+    def as_json(self) -> dict[str, str]:
+        return {"recipe": self.recipe, "version": self.version, "why": self.why}
+
+
+@dataclass(frozen=True, slots=True)
 class RowOf:
     """The batch that a delivery is a row of, as the store has to know it.
 

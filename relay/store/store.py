@@ -15,8 +15,8 @@ from relay.lanes import Command
 from relay.model import Attempt, Event, Outcome, Status
 from relay.retry import asked_to_wait, health
 from relay.store.base import Base, pairs, store_script
-from relay.store.codec import pack_event, unpack, unpack_event
-from relay.store.records import Edit, NewDelivery, StoredDelivery, StoredEvent
+from relay.store.codec import pack_event, pack_passed_over, unpack, unpack_event, unpack_passed_over
+from relay.store.records import Edit, NewDelivery, PassedOver, StoredDelivery, StoredEvent
 
 _ACCEPT = store_script("accept")
 _ROUTED = store_script("routed")
@@ -141,8 +141,12 @@ class Store(Base):
         deliveries: Iterable[NewDelivery],
         *,
         again: bool = False,
+        passed_over: Sequence[PassedOver] = (),
     ) -> Command[bool]:
-        """Write an event's deliveries and acknowledge its routing. False where the message had been taken back."""
+        """Write an event's deliveries and acknowledge its routing. False where the message had been taken back.
+
+        passed_over  recipes that don't want it, in place of a skipped delivery each
+        """
         words = chain.from_iterable(_delivery_words(delivery) for delivery in deliveries)
         return Command.call(
             _ROUTED,
@@ -155,9 +159,15 @@ class Store(Base):
             jsontext.clean(event_type),
             status,
             int(again),
+            len(passed_over),
+            pack_passed_over(passed_over),
             *words,
             read=bool,
         )
+
+    async def passed_over(self, event_id: str) -> list[PassedOver]:
+        """The recipes that didn't want an event, where they were too many for a delivery each."""
+        return unpack_passed_over(await self.ask("HGET", self.key("e:", event_id), "no"))
 
     def load_delivery(self, delivery_id: str) -> Command[StoredDelivery | None]:
         return Command(

@@ -464,6 +464,65 @@ async def test_a_step_goes_on_when_its_dead_predecessor_is_skipped_by_the_mended
     assert [lease.id for lease in await bench.fetch()] == [delivery_id(event.id, "c", "b")]
 
 
+# -- more recipes that pass an event over than would be worth a delivery each
+
+
+def many_that_say_no(number: int) -> dict[str, Any]:
+    return {f"no-{place}": recipe(when=f"$.id == {place + 100}") for place in range(number)}
+
+
+async def test_recipes_beyond_some_that_pass_an_event_over_are_kept_with_it(
+    bench: Bench, workspace: Workspaces
+) -> None:
+    here = workspace(c=recipe(), **many_that_say_no(9))
+    event = await bench.accept()
+    await bench.route(here)
+    assert await bench.statuses(event) == {"post": "waiting"}
+    passed = await bench.store.passed_over(event.id)
+    assert [one.recipe for one in passed] == [f"no-{place}" for place in range(9)]
+    assert passed[3].version == here.recipes["no-3"].version
+    assert "$.id == 103" in passed[3].why
+    assert await bench.store.ask("HGET", bench.store.key("stats"), "skipped:") == b"9"
+    await bench.settle(await bench.take())
+    assert await bench.store.sweep(now_ms() + 1) == 1
+
+
+async def test_up_to_some_have_a_skipped_delivery_each(bench: Bench, workspace: Workspaces) -> None:
+    event = await bench.accept()
+    await bench.route(workspace(**many_that_say_no(8)))
+    assert {d.status for d in (await bench.of(event)).values()} == {Status.SKIPPED}
+    assert len(await bench.of(event)) == 8
+    assert await bench.store.passed_over(event.id) == []
+
+
+async def test_an_event_that_all_of_many_recipes_pass_over_has_ended(bench: Bench, workspace: Workspaces) -> None:
+    here = workspace(**many_that_say_no(9))
+    event = await bench.accept()
+    await bench.route(here)
+    assert await bench.of(event) == {}
+    assert await bench.open(event) == 0
+    assert await bench.replay_event(here, event) == {"queued": 1}
+    await bench.route(here)
+    assert len(await bench.store.passed_over(event.id)) == 9
+    await asyncio.sleep(0.002)
+    assert await bench.store.sweep(now_ms()) == 1
+
+
+async def test_a_dead_letter_of_a_recipe_that_now_passes_the_event_over_ends_beside_many_others(
+    bench: Bench, workspace: Workspaces
+) -> None:
+    event = await bench.accept()
+    await bench.route(workspace(**{"no-3": IMPOSSIBLE}))
+    assert await bench.statuses(event) == {ROUTE_STEP: "dead"}
+    here = workspace(**many_that_say_no(12))
+    await bench.replay_event(here, event)
+    await bench.route(here)
+    assert await bench.statuses(event) == {ROUTE_STEP: "skipped"}
+    assert "no-3" not in [one.recipe for one in await bench.store.passed_over(event.id)]
+    assert len(await bench.store.passed_over(event.id)) == 11
+    assert await bench.open(event) == 0
+
+
 async def test_an_event_that_is_replayed_is_not_swept_before_it_has_been_routed(
     bench: Bench, workspace: Workspaces
 ) -> None:

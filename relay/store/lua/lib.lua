@@ -5,6 +5,7 @@
 -- R e:<event>      hash  x packed request, so source, st status, ty type, ds delivery ids (,a,b), open how many
 --                        have not ended, rs = 1 where a sender waits for them, sw = its score in x:done while it is
 --                        being forgotten, which may take more than one act
+--                        no the recipes that passed it over, packed, where they were too many for a delivery each
 -- R d:<delivery>   hash  ev re ver st em co: event, recipe, version, step, item, connection; status, at, end;
 --                        su summary, ca cause, n attempts of this run, an attempts in all, a:<k> the k-th;
 --                        sv saved values, ne predecessors by step, nx successors (,a,b), need how many predecessors are

@@ -1,6 +1,6 @@
 -- Writes the deliveries of an event, queues those that may go, and acknowledges the routing, in one act.
--- ARGV: now, worker, lane and id of the routing message, event, its type, its new status, again ('1' = a replay), then
--- for each delivery, after those it waits for: id, recipe, version, step, item, connection, status, summary, cause, what it
+-- ARGV: now, worker, lane and id of the routing message, event, its type, its new status, again ('1' = a replay), how many
+-- recipes passed it over without a delivery each, which they are (packed; '' = it stays as it was), then for each delivery, after those it waits for: id, recipe, version, step, item, connection, status, summary, cause, what it
 -- waits for (deliveries and groups), successors (of a group: on its first item, behind a '='), queue, lane, payload ('' = nothing to queue), order key ('' = none, else
 -- '=' and it), the letter whose edits it uses, its predecessors by step (JSON), the group it is an item of, its batch (JSON)
 -- Returns 1, or 0 where the worker no longer held the message and nothing was written.
@@ -21,8 +21,8 @@ end
 local WORDS = 19
 local again = ARGV[8] == '1'
 local routed, dropped = {}, {}
-for i = 9, #ARGV, WORDS do routed[ARGV[i]] = true end
-for i = 9, #ARGV, WORDS do
+for i = 11, #ARGV, WORDS do routed[ARGV[i]] = true end
+for i = 11, #ARGV, WORDS do
   local id, status, payload, successors, group = ARGV[i], ARGV[i + 6], ARGV[i + 13], ARGV[i + 10], ARGV[i + 17]
   local d = R .. 'd:' .. id
   local is_new = call('HSETNX', d, 'ev', event) == 1
@@ -114,6 +114,10 @@ for id in pairs(dropped) do drop_step(id) end
 if #made > 0 then
   local ds = call('HGET', key, 'ds') or ''
   call('HSET', key, 'ds', ds .. (ds == '' and '' or ',') .. table.concat(made, ','))
+end
+if ARGV[10] ~= '' then
+  call('HSET', key, 'no', ARGV[10])
+  call('HINCRBY', R .. 'stats', 'skipped:', ARGV[9])
 end
 -- A caught event is open by one until it has been routed itself, not a letter of it.
 if message == event or before ~= 'caught' then call('HSET', key, 'st', ARGV[7], 'ty', ARGV[6]) end
