@@ -17,6 +17,8 @@ from relay.route import row_of
 from relay.store import (
     DELIVER_QUEUE,
     ROUTE_QUEUE,
+    UNROUTED,
+    Fault,
     Operators,
     RowOf,
     StoredDelivery,
@@ -87,6 +89,16 @@ class Replayer:
             results.update(await asyncio.gather(*(self._event(stored) for stored in batch)))
             progress(len(batch))
         return results
+
+    async def stranded(self, fault: Fault) -> None:
+        """Run again what waits in no lane."""
+        store = self._operators.store
+        if fault.kind == UNROUTED:
+            stored = await store.event(fault.id)
+            if stored is not None:
+                await self.events([stored])
+        elif (delivery := await store.delivery(fault.id)) is not None:
+            await self.deliveries([delivery])
 
     async def _event(self, stored: StoredEvent) -> str:
         event = stored.event

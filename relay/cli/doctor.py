@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,7 @@ from relay.cli.common import (
     the_workspace,
     with_operators,
 )
+from relay.cli.doctor_books import Found, look_at_books
 from relay.cli.doctor_replicas import replication, sentinels
 from relay.errors import ConfigError, StoreError
 from relay.settings import Settings
@@ -31,14 +32,31 @@ if TYPE_CHECKING:
 _MOST_LANES = 20
 
 
+Books = Annotated[
+    bool, typer.Option("--books", help="Look at every event, delivery and lane: does all agree? A minute a million.")
+]
+Mend = Annotated[bool, typer.Option("--mend", help="The same, and mend what doesn't agree.")]
+
+
 def add_to(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
-def doctor(as_json: AsJson = False, recipes: Recipes = None, data: Data = None, redis_url: RedisUrl = None) -> None:
+def doctor(
+    books: Books = False,
+    mend: Mend = False,
+    as_json: AsJson = False,
+    recipes: Recipes = None,
+    data: Data = None,
+    redis_url: RedisUrl = None,
+) -> None:
     """The settings in force, where each came from, and what is wrong: with them, the workspace, the store, the lanes.
 
+    With --books, also whether every event and delivery is where its indexes and lanes say. The relay may run meanwhile.
+
     [bold]relay doctor[/]
+    [bold]relay doctor --books[/]
+    [bold]relay doctor --mend[/]
     """
     settings = Settings.read({"recipes": recipes, "data": data, "redis_url": redis_url})
     rows = [
@@ -46,6 +64,8 @@ def doctor(as_json: AsJson = False, recipes: Recipes = None, data: Data = None, 
         for name, value, origin, about in settings.rows()
     ]
     findings = [*_workspace(settings), *sentinels(settings), *_store(settings)]
+    if books or mend:
+        findings += [_finding(*found) for found in _books(settings, mend)]
     if as_json:
         for row in rows:
             json_line({**row, "kind": "setting"})
@@ -64,6 +84,16 @@ def doctor(as_json: AsJson = False, recipes: Recipes = None, data: Data = None, 
 
 def _finding(name: str, status: str, message: str) -> dict[str, Any]:
     return {"name": name, "status": status, "message": message}
+
+
+def _books(settings: Settings, mend: bool) -> list[Found]:
+    async def act(operators: Operators) -> list[Found]:
+        return await look_at_books(settings, operators, mend)
+
+    try:
+        return with_operators(settings, act)
+    except StoreError as error:
+        return [("books", "error", str(error))]
 
 
 def _workspace(settings: Settings) -> list[dict[str, Any]]:

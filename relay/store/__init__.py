@@ -1,6 +1,7 @@
 """Everything that is kept, in Redis or Valkey: events, deliveries, dead letters, recipe versions, the audit."""
 
 from relay.store.batches import ClosedBatch, SettledBatch, close_batch, load_batch, open_batches, settle_batch
+from relay.store.books import STRANDED, UNROUTED, Books, Fault
 from relay.store.formats import FORMAT, bring_up_to_date, ensure_format
 from relay.store.history import Entry, History, InForce, Version
 from relay.store.keeping import Keeping, KeptDelivery, KeptEvent
@@ -28,11 +29,15 @@ __all__ = [
     "MOST_HANDSHAKES",
     "MOST_KEPT_SECRETS",
     "ROUTE_QUEUE",
+    "STRANDED",
+    "UNROUTED",
+    "Books",
     "BreakerNews",
     "ClosedBatch",
     "Edit",
     "Ended",
     "Entry",
+    "Fault",
     "Filter",
     "History",
     "InForce",

@@ -13,6 +13,7 @@ from relay.clock import now_ms
 from relay.lanes import Command, LaneState
 from relay.model import Status
 from relay.store.base import audit_entry, pairs, store_script
+from relay.store.books import Fault
 from relay.store.codec import pack
 from relay.store.records import Edit, RowOf, StoredDelivery, StoredEvent
 from relay.store.store import Store
@@ -177,6 +178,9 @@ class Operators:
         changed = await self.store.run(self.store.lanes.resume(lane.queue, lane.name))
         await self._note(audit_entry(who, "resume", lane.name))
         return changed
+
+    async def note_mended(self, fault: Fault, who: str) -> None:
+        await self._note(audit_entry(who, "mend", fault.id, fault=fault.kind, message=fault.message))
 
     async def _note(self, entry: dict[str, Any]) -> None:
         await self.store.write("XADD", self.store.key("audit"), "MAXLEN", "~", 100_000, "*", "j", orjson.dumps(entry))

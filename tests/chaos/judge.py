@@ -136,6 +136,9 @@ async def _account(verdict: Verdict, stand: Stand, sender: Sender) -> None:
         f"{row['name']} {row['status']} {row['waiting']}/{row['in_flight']}" for row in lanes if not _at_rest(row)
     )
     verdict.tell("lanes are not at rest", leaked)
+    looked = await stand.cli("doctor", "--books", "--json", codes=(0, 1))
+    findings = [row for row in map(json.loads, looked.splitlines()) if row["name"] == "books"]
+    verdict.tell("books disagree", (row["message"] for row in findings if row["status"] != "ok"))
     counts = Counter(row["status"] for row in deliveries)
     verdict.counts |= {"deliveries": len(deliveries), "delivered": counts["delivered"], "skipped": counts["skipped"]}
 

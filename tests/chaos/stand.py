@@ -119,6 +119,8 @@ class Stand:
         self.set_clock(0.0)
         words = [sys.executable, "-m", "relay", "up", "--port", str(self.port), "--workers", str(self.setting.workers)]
         env = environment(self.folder) | {"RELAY_DRAIN": "3s"}
+        if self.setting.small_disk:
+            env["RELAY_MIN_DISK"] = "1MB"
         if self.setting.proxied:
             self._add_store(env)
             words += ["--redis-url", f"redis://127.0.0.1:{self.to_store.port}/0"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import time
 
 import pytest
+import redis
 
+from relay import embedded
 from tests.cli.conftest import Running
 from tests.harness import eventually
 
@@ -184,3 +187,25 @@ def test_doctor_finds_nothing_wrong_with_the_embedded_store(running: Running) ->
     assert settings["workers"]["status"] == "default"
     store = [row for row in found if row["kind"] == "finding" and row["name"] == "store"]
     assert [row["status"] for row in store] == ["ok"], store
+
+
+def test_doctor_mends_what_disagrees_in_the_store_while_the_relay_runs(running: Running) -> None:
+    def books(option: str, code: int) -> list[tuple[str, str]]:
+        done = running.run("doctor", option, "--json")
+        assert done.code == code, done
+        found = [json.loads(line) for line in done.out.splitlines()]
+        return [(row["status"], row["message"]) for row in found if row["name"] == "books"]
+
+    event = sent(running)
+    ((status, message),) = books("--books", 0)
+    assert status == "ok"
+    assert message.endswith("keys looked at: everything is where it should be")
+    with contextlib.closing(redis.Redis.from_url(embedded.url(running.relay.folder / "data"))) as client:
+        client.hset(f"relay:e:{event}", "open", 5)
+        client.zadd("relay:x:dead", {"dlv_nothing": 1})
+    assert sorted(books("--books", 1)) == [
+        ("error", "dlv_nothing: x:dead lists it, and it is not there; relay doctor --mend mends it"),
+        ("error", f"{event}: it counts 5 open deliveries, and there are 1; relay doctor --mend mends it"),
+    ]
+    assert "dlv_nothing: x:dead lists it, and it is not there; mended" in [text for _, text in books("--mend", 0)]
+    assert [status for status, _ in books("--books", 0)] == ["ok"]

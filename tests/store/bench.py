@@ -25,6 +25,8 @@ from relay.route import Router
 from relay.store import (
     DELIVER_QUEUE,
     ROUTE_QUEUE,
+    Books,
+    Fault,
     Operators,
     Settled,
     Store,
@@ -131,8 +133,17 @@ class Bench:
     async def is_queued(self, id_: str) -> bool:
         return bool(await self.store.ask("HEXISTS", self.store.lanes.prefix + "msg", id_))
 
+    async def faults(self) -> list[Fault]:
+        return [fault async for fault in Books(self.store).look()]
+
+    async def mend(self, workspace: Workspace) -> list[str]:
+        """The kinds of what was mended."""
+        replayer = Replayer(self.operators, workspace, "ana", "same")
+        return [fault.kind for fault in await Books(self.store).mend(await self.faults(), replayer.stranded)]
+
     async def check_the_books(self) -> None:
-        """Nothing is stranded, and every tally agrees with what is there."""
+        """Nothing is stranded, and every tally agrees with what is there; and Books finds no more than we do."""
+        assert await self.faults() == []
         ids = [key.rpartition(":")[2] for key in await self.keys("d:*")]
         by_event: dict[str, int] = {}
         for delivery in [await self.delivery(id_) for id_ in ids]:

@@ -721,9 +721,11 @@ async def test_routing_an_event_that_is_no_longer_kept_leaves_nothing_behind(
 ) -> None:
     event = await bench.accept()
     await bench.store.ask("DEL", bench.store.key("e:", event.id))
-    await bench.route(workspace(r=recipe()))
+    here = workspace(r=recipe())
+    await bench.route(here)
     assert not await bench.is_queued(event.id)
     assert await bench.keys("e:*") == []
+    assert await bench.mend(here) == ["index", "index"], "it was taken away by hand"
 
 
 # -- lists

@@ -119,15 +119,8 @@ local function each(list)
   return string.gmatch(list or '', '[^,]+')
 end
 
--- A predecessor, or the last item of one, has ended: successors that wait for no other go.
-local function proceed(id, now)
-  local d = call('HMGET', R .. 'd:' .. id, 'nx', 'gr')
-  local successors, done = d[1], id
-  if d[2] then
-    local group = R .. 'g:' .. d[2]
-    if call('HDEL', group, id) == 0 or call('HLEN', group) > 1 then return end
-    successors, done = call('HGET', group, 'nx'), d[2]
-  end
+-- A delivery or group has ended: of those that wait for it, who waits for no other goes.
+local function let_go(successors, done, now)
   for successor in each(successors) do
     local key = R .. 'd:' .. successor
     local v = call('HMGET', key, 'status', 'q', 'lane', 'msg', 'oks', 'bj', 'ok')
@@ -141,6 +134,14 @@ local function proceed(id, now)
       end
     end
   end
+end
+
+-- A predecessor, or an item of one, has ended.
+local function proceed(id, now)
+  local d = call('HMGET', R .. 'd:' .. id, 'nx', 'gr')
+  if not d[2] then return let_go(d[1], id, now) end
+  local group = R .. 'g:' .. d[2]
+  if call('HDEL', group, id) == 1 and call('HLEN', group) == 1 then let_go(call('HGET', group, 'nx'), d[2], now) end
 end
 
 -- Whether a predecessor, or some item of one, has yet to end.
