@@ -12,6 +12,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -218,9 +219,7 @@ class Process:
         ensure_readable(self.settings.recipes, self.redis_url, self.settings.redis_prefix)
         self._store = Store(self.redis_url, self.settings.redis_prefix, patient=True)
         self._reloader = Reloader(self.settings.recipes, self._store, f"worker {machine()}:{os.getpid()}")
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
-        signal.signal(signal.SIGHUP, lambda *_: self._reloader.now())
+        self._hear_signals()
         loop = _start_loop()
         try:
             loop.run_coroutine(self.set_up())
@@ -232,7 +231,29 @@ class Process:
             set_event_loop_thread(None)
         self.log.info("worker.stopped", worker=self.broker.worker_id)
 
-    def _stop(self, *_: object) -> None:
+    def _hear_signals(self) -> None:
+        """Signals are heard by a thread of their own.
+
+        The kernel may give one to any thread. Python's handlers run in the main thread, which isn't woken by it then,
+        and waits for as long as the process lives; what the wakeup descriptor says is heard at once.
+        """
+        heard, told = socket.socketpair()
+        told.setblocking(False)
+        signal.set_wakeup_fd(told.detach(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: None)
+
+        def hear() -> None:
+            while numbers := heard.recv(64):
+                for number in numbers:
+                    if number == signal.SIGHUP:
+                        self._reloader.now()
+                    else:
+                        self._stop()
+
+        threading.Thread(target=hear, name="signals", daemon=True).start()
+
+    def _stop(self) -> None:
         self._stopping.set()
         if not self._working:
             # Still waiting for the store: it need not be waited for any more.
