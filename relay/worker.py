@@ -248,7 +248,7 @@ class Process:
                 for number in numbers:
                     if number == signal.SIGHUP:
                         self._reloader.now()
-                    else:
+                    elif number in (signal.SIGTERM, signal.SIGINT):
                         self._stop()
 
         threading.Thread(target=hear, name="signals", daemon=True).start()
